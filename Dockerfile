@@ -1,0 +1,21 @@
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /src
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /venv
+COPY requirements.lock ./
+RUN /venv/bin/pip install --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY proxy proxy
+RUN pip wheel --no-deps --wheel-dir dist . && /venv/bin/pip install --no-deps dist/*.whl
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --home-dir /app centrigate && install -d -o centrigate /app /app/var
+COPY --from=build /venv /venv
+COPY policies /app/policies
+WORKDIR /app
+USER centrigate
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 CENTRIGATE_HOST=0.0.0.0 CENTRIGATE_PORT=8010
+EXPOSE 8010
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=5 \
+  CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8010/health', timeout=2)"]
+CMD ["centrigate", "serve"]
