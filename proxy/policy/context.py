@@ -1,0 +1,69 @@
+"""One decision in the making: the request, what was read, what was computed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.policy.decision import FactKey, Facts, Known, Lost, Request
+from proxy.policy.operations import Failed
+from proxy.policy.types import Fit, Misfit
+
+UNSET: Any = object()
+"""Marks what was not computed yet."""
+
+
+class LostFact(Exception):
+    """A fact was read whose source failed."""
+
+
+class Missing(Exception):
+    """Facts must be loaded before this can be evaluated."""
+
+    def __init__(self, keys: frozenset[FactKey]) -> None:
+        super().__init__(keys)
+        self.keys = keys
+
+
+class Context:
+    """The memory of one decision; `read` are the facts it rests on, `lets` the values of lets by slot."""
+
+    __slots__ = ("exact", "facts", "lets", "meta", "payload", "read", "request", "vars")
+
+    def __init__(self, request: Request, facts: Facts, lets: int, read: dict[FactKey, Known | Lost]) -> None:
+        self.request, self.facts, self.read = request, facts, read
+        self.lets: list[Any] = [UNSET] * lets
+        self.exact: dict[int, object] = {}
+        self.vars: Mapping[str, object] = {}
+        self.meta: Any = UNSET
+        self.payload: object = request.data
+
+    def fact(self, key: FactKey) -> object:
+        """The value of a fact, noted as read; raises `Missing` or `LostFact`."""
+        found = self.read.get(key)
+        if found is None:
+            found = self.facts.get(key)
+            if found is None:
+                raise Missing(frozenset((key,)))
+            self.read[key] = found
+        if found.__class__ is Known:
+            return found.value
+        raise LostFact
+
+
+def meta(context: Context, fit: Fit | None) -> object:
+    """The connection meta, fitted to its declared type once; raises `Failed` when it does not fit."""
+    if context.meta is UNSET:
+        raw = context.request.meta
+        try:
+            value = {} if raw is None else raw
+            context.meta = fit(value) if fit else value
+        except Misfit as misfit:
+            raise Failed(f"meta: {misfit}") from None
+    return context.meta
+
+
+def argument(fit: Fit, value: object) -> object:
+    """An argument of a fact whose type is known only now."""
+    try:
+        return fit(value)
+    except Misfit as misfit:
+        raise Failed(str(misfit)) from None

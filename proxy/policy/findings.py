@@ -1,0 +1,65 @@
+"""What is wrong with a policy set: positions and findings."""
+
+import dataclasses
+from typing import Literal
+
+Severity = Literal["error", "security", "warning", "hint"]
+
+SEVERITIES: dict[str, Severity] = {
+    "publish-without-schema": "security",
+    "open-publish": "security",
+    "guest-may-publish": "security",
+    "deny-reads-only-meta": "security",
+    "unbounded-grant": "security",
+    "jwt-without-audience": "security",
+    "unanchored-match": "security",
+    "unreachable-rule": "warning",
+    "unused-let": "warning",
+    "unused-fact": "warning",
+    "no-tests": "warning",
+    "publish-without-limit": "warning",
+    "pattern-without-prefix": "warning",
+    "subscribe-without-expire": "warning",
+    "fact-without-timeout": "warning",
+    "unknown-silence": "warning",
+    "unrenewable-connect": "warning",
+}
+"""Severity by id; an id that is not listed here is an error."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Position:
+    """A place in a policy file: line and column count from 1, columns in characters."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing to say about a policy set; `hint` is the way out, where there is one."""
+
+    id: str
+    at: Position
+    message: str
+    hint: str = ""
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is; the id decides."""
+        return SEVERITIES.get(self.id, "error")
+
+    def __str__(self) -> str:
+        return f"{self.at}: {self.severity} {self.id}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class Objection(Exception):
+    """Carries one finding from where a text cannot be understood to where findings are collected."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(str(finding))
+        self.finding = finding

@@ -1,0 +1,85 @@
+"""Loads a policy set from the bytes of its files."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from proxy.policy import statements
+from proxy.policy.check import Checker
+from proxy.policy.findings import SEVERITIES, Finding, Position
+from proxy.policy.parse import parse_file, parse_trials
+from proxy.policy.policy import Policy
+from proxy.policy.world import Book, meant
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The policy, unless a finding is an error; findings come in the order of files and lines."""
+
+    policy: Policy | None
+    findings: tuple[Finding, ...]
+
+
+def revision(files: Mapping[str, bytes]) -> str:
+    """A hash of the files by name; tests do not count, since they decide nothing."""
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        if not name.endswith(".test.policy"):
+            digest.update(b"%d:%s%d:" % (len(name.encode()), name.encode(), len(files[name])))
+            digest.update(files[name])
+    return digest.hexdigest()[:16]
+
+
+def load(files: Mapping[str, bytes]) -> Loaded:
+    """Parses, checks and compiles; `files` are paths relative to the policies folder and their bytes."""
+    book = Book()
+    nodes: list[statements.Statement] = []
+    comments: list[statements.Comment] = []
+    for name in sorted(n for n in files if n.endswith(".policy")):
+        text = _decode(name, files[name], book)
+        if text is None:
+            continue
+        if name.endswith(".test.policy"):
+            book.findings += parse_trials(name, text)[1]
+            continue
+        parsed, findings = parse_file(name, text)
+        book.findings += findings
+        nodes += parsed.statements
+        comments += parsed.comments
+    checked = Checker(nodes, files, book).check()
+    _whole(files, nodes, book)
+    findings = _silenced(book, comments)
+    policy = None if book.broken else Policy(checked, book, revision(files))
+    return Loaded(policy=policy, findings=tuple(sorted(findings, key=lambda f: f.at)))
+
+
+def _decode(name: str, raw: bytes, book: Book) -> str | None:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        book.find("syntax", Position(file=name, line=line, column=1), "the file is not UTF-8 here", "save it as UTF-8")
+        return None
+
+
+def _whole(files: Mapping[str, bytes], nodes: Sequence[statements.Statement], book: Book) -> None:
+    """What can only be said of the set as a whole."""
+    start = Position(file=min((n for n in files if n.endswith(".policy")), default="."), line=1, column=1)
+    if not any(n.endswith(".policy") and not n.endswith(".test.policy") for n in files):
+        book.find("syntax", start, "there is no policy here", "put at least one *.policy file into the folder")
+    elif nodes and not any(n.endswith(".test.policy") for n in files):
+        book.find("no-tests", start, "nothing tests this policy", "put tests into a *.test.policy file")
+
+
+def _silenced(book: Book, comments: Sequence[statements.Comment]) -> list[Finding]:
+    """The findings without those that `// allow: ID reason` on the line above silences; errors cannot be."""
+    silences: dict[tuple[str, int], set[str]] = {}
+    for comment in comments:
+        words = comment.text.split()
+        if words[:1] == ["allow:"] and comment.alone:
+            id_ = words[1] if words[1:] else ""
+            if id_ not in SEVERITIES or not words[2:]:
+                hint = meant(id_, SEVERITIES) or "write // allow: ID reason, with the id of a security finding or warning"
+                book.find("unknown-silence", comment.at, "this silences nothing", hint)
+            silences.setdefault((comment.at.file, comment.at.line + 1), set()).add(id_)
+    return [f for f in book.findings if f.severity == "error" or f.id not in silences.get((f.at.file, f.at.line), ())]

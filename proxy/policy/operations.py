@@ -1,0 +1,219 @@
+"""What each operator of the language does to values; the meaning is CEL's.
+
+Both ways of running an expression use these: the compiled one calls them where static types do not already prove
+that Python means the same, the exact one (`proxy.policy.evaluate`) always. All raise `Failed` for a CEL error.
+"""
+
+import math
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from proxy.policy.types import INT_MAX, INT_MIN, describe
+
+
+class Failed(Exception):
+    """An expression has no value; CEL's operators may absorb it."""
+
+
+def truth(value: object) -> bool:
+    """The value as a condition: a bool and nothing else."""
+    if value is True or value is False:
+        return value
+    raise Failed(f"expected bool, found {describe(value)}")
+
+
+def negation(value: object) -> bool:
+    """`!value`."""
+    return not truth(value)
+
+
+def minus(value: object) -> int | float:
+    """`-value`; the smallest int has no negative."""
+    if type(value) is int:
+        return int64(-value)
+    if type(value) is float:
+        return -value
+    raise Failed(f"cannot negate {describe(value)}")
+
+
+def int64(value: int) -> int:
+    """The value if it fits 64 bits."""
+    if INT_MIN <= value <= INT_MAX:
+        return value
+    raise Failed("integer overflow")
+
+
+def _pair(sign: str, left: object, right: object) -> Failed:
+    return Failed(f"no {describe(left)} {sign} {describe(right)}")
+
+
+def add(left: object, right: object) -> object:
+    """`+` on two ints, two doubles or two strings."""
+    kind = type(left)
+    if kind is not type(right) or kind not in (int, float, str):
+        raise _pair("+", left, right)
+    total = left + right  # type: ignore[operator]  # one of three kinds, checked above
+    return int64(total) if kind is int else total
+
+
+def subtract(left: object, right: object) -> object:
+    """`-` on two ints or two doubles."""
+    return _calculate("-", operator.sub, left, right)
+
+
+def multiply(left: object, right: object) -> object:
+    """`*` on two ints or two doubles."""
+    return _calculate("*", operator.mul, left, right)
+
+
+def _calculate(sign: str, do: Callable[[object, object], object], left: object, right: object) -> object:
+    kind = type(left)
+    if kind is not type(right) or kind not in (int, float):
+        raise _pair(sign, left, right)
+    result = do(left, right)
+    return int64(result) if type(result) is int else result
+
+
+def divide(left: object, right: object) -> object:
+    """`/` on two ints (towards zero) or two doubles (IEEE: by zero is infinite or NaN)."""
+    if type(left) is int and type(right) is int:
+        if right == 0:
+            raise Failed("division by zero")
+        return int64(_truncated(left, right))
+    if type(left) is float and type(right) is float:
+        if right == 0.0:
+            return math.nan if left == 0.0 or math.isnan(left) else math.copysign(math.inf, left) * math.copysign(1.0, right)
+        return left / right
+    raise _pair("/", left, right)
+
+
+def _truncated(left: int, right: int) -> int:
+    quotient = abs(left) // abs(right)
+    return quotient if (left < 0) == (right < 0) else -quotient
+
+
+def remainder(left: object, right: object) -> object:
+    """`%` on two ints; the sign is the dividend's."""
+    if type(left) is not int or type(right) is not int:
+        raise _pair("%", left, right)
+    if right == 0:
+        raise Failed("division by zero")
+    return left - int64(_truncated(left, right)) * right
+
+
+_NUMBERS = (int, float)
+
+
+def equal(left: object, right: object) -> bool:
+    """`==`: numbers by value, null with anything, lists and maps member by member absorbing errors as `&&` does."""
+    kind, other = type(left), type(right)
+    if left is None or right is None:
+        return left is right
+    if kind is other and kind in (bool, int, float, str):
+        return left == right
+    if kind in _NUMBERS and other in _NUMBERS:
+        return left == right
+    if kind is list and other is list:
+        return _alike(left, right)  # type: ignore[arg-type]
+    if kind is dict and other is dict:
+        return left.keys() == right.keys() and _every((left[k], right[k]) for k in left)  # type: ignore[attr-defined, index]
+    raise _pair("==", left, right)
+
+
+def _alike(left: list[object], right: list[object]) -> bool:
+    return len(left) == len(right) and _every(zip(left, right, strict=True))
+
+
+def _every(pairs: Iterable[tuple[object, object]]) -> bool:
+    failed: Failed | None = None
+    for left, right in pairs:
+        try:
+            if not equal(left, right):
+                return False
+        except Failed as error:
+            failed = error
+    if failed:
+        raise failed
+    return True
+
+
+def unequal(left: object, right: object) -> bool:
+    """`!=`."""
+    return not equal(left, right)
+
+
+def within(item: object, collection: object) -> bool:
+    """`in`: among the members of a list, absorbing errors as `||` does, or the keys of a map."""
+    if type(collection) is dict:
+        if type(item) is not str:
+            raise _pair("in", item, collection)
+        return item in collection
+    if type(collection) is not list:
+        raise _pair("in", item, collection)
+    failed: Failed | None = None
+    for member in collection:
+        try:
+            if equal(item, member):
+                return True
+        except Failed as error:
+            failed = error
+    if failed:
+        raise failed
+    return False
+
+
+def _ordered(sign: str, compare: Callable[[Any, Any], bool]) -> Callable[[object, object], bool]:
+    def ordered(left: object, right: object) -> bool:
+        kind, other = type(left), type(right)
+        if (kind is str and other is str) or (kind in _NUMBERS and other in _NUMBERS):
+            return compare(left, right)
+        raise _pair(sign, left, right)
+
+    return ordered
+
+
+less, at_most = _ordered("<", operator.lt), _ordered("<=", operator.le)
+more, at_least = _ordered(">", operator.gt), _ordered(">=", operator.ge)
+
+
+def member(value: object, name: str) -> object:
+    """`value.name` of a map or record."""
+    if type(value) is dict and name in value:
+        return value[name]
+    raise Failed(f"no such key: {name}" if type(value) is dict else f"{describe(value)} has no members")
+
+
+def index(value: object, at: object) -> object:
+    """`value[at]` of a list (from 0) or a map."""
+    if type(value) is dict and type(at) is str:
+        return member(value, at)
+    if type(value) is list and type(at) is int:
+        if 0 <= at < len(value):
+            return value[at]
+        raise Failed("index out of range")
+    raise Failed(f"cannot index {describe(value)} with {describe(at)}")
+
+
+def has(value: object, name: str) -> bool:
+    """`has(value.name)`; false when the member is missing."""
+    if type(value) is dict:
+        return name in value
+    raise Failed(f"{describe(value)} has no members")
+
+
+BINARY: dict[str, Callable[[object, object], object]] = {
+    "==": equal,
+    "!=": unequal,
+    "<": less,
+    "<=": at_most,
+    ">": more,
+    ">=": at_least,
+    "in": within,
+    "+": add,
+    "-": subtract,
+    "*": multiply,
+    "/": divide,
+    "%": remainder,
+}
+"""Operator sign to function."""

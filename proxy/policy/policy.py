@@ -1,0 +1,98 @@
+"""A loaded policy: what it declares, and its decisions."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from proxy.policy.check import Set
+from proxy.policy.compile import compile_all
+from proxy.policy.context import Context
+from proxy.policy.decide import Decider, Outcome
+from proxy.policy.decision import UNCHANGED, Facts, Request
+from proxy.policy.declared import GuestIdentity
+from proxy.policy.evaluate import Statics, exact
+from proxy.policy.functions import to_int
+from proxy.policy.operations import Failed
+from proxy.policy.types import fitter
+from proxy.policy.world import Book, Code
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class Seen:
+    """What an identity's expressions may look at; `source` is the token's claims or the application's reply."""
+
+    source: object
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    data: object = None
+    name: str = ""
+    version: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who speaks: `user` is "" for a guest, `expires_at` is in epoch seconds, `info` is UNCHANGED when nothing is said."""
+
+    user: str
+    meta: Mapping[str, object] | None = None
+    info: object = UNCHANGED
+    expires_at: int | None = None
+
+
+class Policy:
+    """A policy set without errors; immutable, so that many may ask it at once."""
+
+    def __init__(self, checked: Set, book: Book, revision: str) -> None:
+        self.revision = revision
+        self.databases, self.remotes, self.facts = checked.databases, checked.remotes, checked.facts
+        self.identities, self.services, self.logging = checked.identities, checked.services, checked.logging
+        self.guests = any(isinstance(i, GuestIdentity) for i in self.identities)
+        fit = fitter(checked.meta) if checked.meta is not None else None
+        compile_all(book, fit)
+        self._statics = Statics(
+            bindings=book.bindings,
+            arguments={name: tuple(fitter(t) for t in types) for name, types in book.parameters.items()},
+            patterns=book.patterns,
+            meta=fit,
+        )
+        self._people = checked.plans.people
+        self._fit_meta = fit
+        self.decider = Decider(checked.plans, self._statics, revision, guests=self.guests)
+
+    def decide(self, request: Request, facts: Facts) -> Outcome:
+        """Allow, Deny or the facts that must be loaded before asking again; total and pure."""
+        return self.decider.decide(request, facts)
+
+    def person(self, identity: str, seen: Seen) -> Person | None:
+        """Who the identity says is speaking; None when its expressions give no usable answer."""
+        plan = self._people[identity]
+        if plan.user is None:
+            return Person(user="")
+        try:
+            user = self._evaluate(plan.user, seen)
+            meta = self._evaluate(plan.meta, seen) if plan.meta else None
+            if self._fit_meta is not None and meta is not None:
+                meta = self._fit_meta(meta)
+            info = self._evaluate(plan.info, seen) if plan.info else UNCHANGED
+            expire = _seconds(self._evaluate(plan.expire, seen)) if plan.expire else None
+        except Exception:  # noqa: BLE001 - whatever went wrong: nobody is known by it
+            return None
+        return _person(user, meta, info, expire)
+
+    def _evaluate(self, code: Code, seen: Seen) -> object:
+        request = Request(op="identity", headers=seen.headers, data=seen.data, name=seen.name, version=seen.version)
+        context = Context(request, {}, 0, {})
+        context.payload = seen.source
+        return exact(code, context, self._statics)
+
+
+def _person(user: object, meta: object, info: object, expire: int | None) -> Person | None:
+    if type(user) is int:
+        user = str(user)
+    if type(user) is not str or not user or not (meta is None or isinstance(meta, dict)):
+        return None
+    return Person(user=user, meta=meta, info=info, expires_at=expire)
+
+
+def _seconds(value: object) -> int:
+    if type(value) is str:
+        raise Failed("an expiry is a number")
+    return to_int(value)

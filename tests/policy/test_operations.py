@@ -1,0 +1,56 @@
+"""Values that the conformance cases do not reach."""
+
+import ast
+import math
+
+import pytest
+
+from proxy.policy import operations
+from proxy.policy.emit import verify
+from proxy.policy.operations import Failed
+from proxy.review import probe
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "wanted"),
+    [
+        ("-x == 1.5", {"x": -1.5}, True),
+        ("-x", {"x": "a"}, None),
+        ("x - y", {"x": "b", "y": "a"}, None),
+        ("x % y", {"x": 5, "y": 0}, None),
+        ("string(x)", {"x": "a"}, "a"),
+        ("x in y", {"x": "a", "y": ["b", "c"]}, False),
+        ('x in [x, "a"]', {"x": "a"}, True),
+        ("x.size()", {"x": 5}, None),
+        ("x > y", {"x": 1.5, "y": 1}, True),
+    ],
+)
+def test_an_expression_gives(text: str, variables: dict[str, object], wanted: object) -> None:
+    answer = probe.evaluate(text, {}, variables)
+    assert (answer.value if answer.error is None else None) == wanted
+    assert (answer.error is None) is (wanted is not None)
+
+
+def test_doubles_divide_by_zero_as_ieee_says() -> None:
+    assert operations.divide(1.0, -0.0) == -math.inf
+    assert math.isnan(operations.divide(0.0, 0.0))  # type: ignore[arg-type]  # a double
+    assert math.isnan(operations.divide(math.nan, 0.0))  # type: ignore[arg-type]  # a double
+    with pytest.raises(Failed):
+        operations.divide(1.0, 1)
+
+
+def test_emitted_code_cannot_reach_attributes_or_imports() -> None:
+    for text in ("r.user.__class__", "__import__('os')", "lambda: (yield)", "[x async for x in r]", "f'{r}'"):
+        tree = ast.parse(text, mode="eval")
+        if text.startswith("__import__"):
+            verify(tree)
+            with pytest.raises(NameError):
+                eval(compile(tree, "x", "eval"), {"__builtins__": {}})  # noqa: S307 - shows that there are no builtins
+        else:
+            with pytest.raises(AssertionError):
+                verify(tree)
+
+
+def test_a_variable_type_that_is_none_is_a_load_error() -> None:
+    for text in ("strng", "int; meta { a: int", "int, b: int", "", "list<"):
+        assert probe.evaluate("x", {"x": text}, {"x": 1}).finding is not None, text
