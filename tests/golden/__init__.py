@@ -1,0 +1,1 @@
+"""Requests of real Centrifugo servers, and the script that records them."""
