@@ -1,0 +1,40 @@
+"""`centrigate serve`: the service with one policy, until it is told to stop."""
+
+import logging
+from typing import Annotated
+
+import typer
+import uvloop
+
+from proxy import settings
+from proxy.app import create
+from proxy.cli.policies import SETUP, usable
+from proxy.cli.server import listen, run
+from proxy.errors import SetupFault
+
+_LOG = logging.getLogger("centrigate")
+
+
+def serve(
+    *,
+    explain: Annotated[bool, typer.Option("--explain-to-clients", help="Tell clients why they are refused (development only).")] = False,
+) -> None:
+    """Run the service; what it needs comes from CENTRIGATE_* variables and `.env`."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    try:
+        uvloop.run(_serve(explain=explain))
+    except SetupFault as fault:
+        typer.echo(fault, err=True)
+        raise typer.Exit(SETUP) from None
+
+
+async def _serve(*, explain: bool) -> None:
+    chosen = settings.read()
+    if explain:
+        chosen = chosen.model_copy(update={"explain_to_clients": True})
+    policy = usable(chosen.policies)
+    app = create(chosen, policy, settings.variables())
+    sockets = listen(chosen.host, chosen.port)
+    host, port = sockets[0].getsockname()[:2]
+    await run(app, sockets, lambda: _LOG.info("policy %s of %s is in force at http://%s:%s", policy.revision, chosen.policies, host, port))

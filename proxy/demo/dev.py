@@ -1,0 +1,172 @@
+"""`centrigate dev`: Centrifugo, the service with the demo policy, and the scenario, all from one process."""
+
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from rich.console import Console
+from starlette.types import ASGIApp
+
+from proxy import settings
+from proxy.app import create
+from proxy.demo import data, secrets
+from proxy.demo.backend import Backend
+from proxy.demo.identity import Provider
+from proxy.demo.page import LIBRARY, Page
+from proxy.demo.player import Notes, Player
+from proxy.demo.provide import PINNED, provide
+from proxy.demo.scenario import Places
+from proxy.demo.supervisor import Supervisor, endpoints, environment
+from proxy.errors import SetupFault
+from proxy.policy.load import load
+from proxy.policy.policy import Policy
+from proxy.settings import Settings
+from proxy.stores import folder
+
+CONFIG: Final = Path("centrifugo-config.json")
+"""Centrifugo's configuration, relative to the working directory."""
+
+_HOST: Final = "127.0.0.1"
+
+
+class Host(Protocol):
+    """Who serves an application."""
+
+    def listen(self, host: str, port: int) -> Sequence[socket.socket]:
+        """Open the listening sockets; raises `SetupFault`."""
+
+    async def run(self, app: ASGIApp, sockets: Sequence[socket.socket], started: asyncio.Event) -> None:
+        """Serve until a signal or cancellation, and close the sockets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What can be chosen: a port of None is that of the settings, one of 0 a free one."""
+
+    once: bool = False
+    port: int | None = None
+    centrifugo_port: int = 8000
+    env: Path = Path(settings.FILE)
+    database: Path = Path("var/demo.db")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What everything here stands on: `service` is the address of the service."""
+
+    settings: Settings
+    variables: Mapping[str, str]
+    provider: Provider
+    service: str
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins of the demo page: two names for one server, so that one browser can hold two people's cookies."""
+        return (self.service, self.service.replace(_HOST, "localhost"))
+
+
+async def run(options: Options, host: Host, console: Console) -> bool:
+    """Start everything, play the scenario, and stay until a signal unless `once`; whether the scenario went as it must.
+
+    Secrets that are missing are made. Raises `SetupFault` for what must be changed first.
+    """
+    async with AsyncExitStack() as stack:
+        chosen = await asyncio.to_thread(_chosen, options)
+        program = await asyncio.to_thread(provide, PINNED, settings.variables(options.env).get("CENTRIFUGO", ""), tell=console.print)
+        sockets = host.listen(_HOST, chosen.port if options.port is None else options.port)
+        for each in sockets:
+            stack.callback(each.close)
+        ground = _ground(options, chosen, f"http://{_HOST}:{sockets[0].getsockname()[1]}")
+        centrifugo = await stack.enter_async_context(
+            Supervisor(program, CONFIG.absolute(), _told(ground), host=_HOST, port=options.centrifugo_port)
+        )
+        return await Show(options, ground, centrifugo, console).go(host, sockets)
+
+
+class Show:
+    """Everything that runs while Centrifugo does."""
+
+    def __init__(self, options: Options, ground: Ground, centrifugo: Supervisor, console: Console) -> None:
+        self._once = options.once
+        self._ground = ground
+        self._centrifugo = centrifugo
+        self._console = console
+        self._key = ground.variables["ORDERS_KEY"]
+
+    async def go(self, host: Host, sockets: Sequence[socket.socket]) -> bool:
+        """Serve and play; ends with the first that ends."""
+        started, notes = asyncio.Event(), Notes()
+        orders = Backend(self._ground.service, self._key)
+        serving = asyncio.create_task(host.run(self._app(notes, orders), sockets, started))
+        playing = asyncio.create_task(self._play(notes, started))
+        tasks = (playing, serving, asyncio.create_task(self._centrifugo.watch()))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                await task
+            if playing in done and await playing and not self._once:
+                self._invite()
+                done, _ = await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
+                await done.pop()
+            return playing.done() and await playing
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await orders.close()
+
+    def _app(self, notes: Notes, orders: Backend) -> ASGIApp:
+        ground = self._ground
+        page = Page(provider=ground.provider, orders=orders, centrifugo=self._centrifugo.port)
+        chosen = ground.settings.model_copy(update={"centrifugo_url": self._centrifugo.url, "origins": ground.origins})
+        return create(chosen, _policy(chosen.policies), ground.variables, page.routes(), notes)
+
+    async def _play(self, notes: Notes, started: asyncio.Event) -> bool:
+        await started.wait()
+        places = Places(service=self._ground.service, centrifugo=self._centrifugo.url, orders_key=self._key)
+        return await Player(places, notes, self._console).play()
+
+    def _invite(self) -> None:
+        ann, ben = (f"{origin}/demo#{person.id}" for origin, person in zip(self._ground.origins, (data.ANN, data.BEN), strict=True))
+        lines = [
+            f"The demo page, as Ann:  {ann}",
+            f"           and as Ben:  {ben}",
+            f"Centrifugo:             {self._centrifugo.url}",
+            *([] if LIBRARY.is_file() else ["The page needs Centrifugo's JavaScript client: run `make install`."]),
+            "Ctrl-C stops everything.",
+        ]
+        self._console.print("\n" + "\n".join(lines), soft_wrap=True, highlight=False)
+
+
+def _chosen(options: Options) -> Settings:
+    secrets.complete(options.env)
+    data.write(options.database)
+    return settings.read(options.env)
+
+
+def _ground(options: Options, chosen: Settings, service: str) -> Ground:
+    provider = Provider()
+    own = {"DATABASE_URL": f"sqlite:///{options.database.absolute()}", "DEMO_IDENTITY_KEY": provider.key}
+    return Ground(settings=chosen, variables={**settings.variables(options.env), **own}, provider=provider, service=service)
+
+
+def _told(ground: Ground) -> Mapping[str, str]:
+    chosen = ground.settings
+    shared = environment(
+        hook_secret=chosen.hook_secret.get_secret_value(),
+        api_key=chosen.centrifugo_api_key.get_secret_value(),
+        token_key=chosen.token_key.get_secret_value(),
+    )
+    return {**shared, **endpoints(ground.service), "CENTRIFUGO_CLIENT_ALLOWED_ORIGINS": " ".join(ground.origins)}
+
+
+def _policy(path: Path) -> Policy:
+    files, unread = folder.read(path)
+    loaded = load(files)
+    if loaded.policy is None or unread:
+        raise SetupFault("\n".join(str(finding) for finding in (*unread, *loaded.findings)))
+    return loaded.policy

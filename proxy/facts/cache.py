@@ -1,0 +1,186 @@
+"""The facts at hand: cached by key, loaded once for all who wait, dropped by topic."""
+
+import asyncio
+import random
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import orjson
+
+from proxy.errors import FactFault
+from proxy.policy.decision import FactKey, Known, Lost
+from proxy.policy.declared import Fact
+from proxy.policy.types import Misfit
+
+JITTER = 0.05
+"""How much of a lifetime may be cut off, so that what was loaded together does not end together."""
+
+CLOSE_SECONDS = 5.0
+"""How long closing waits for loads that were told to end."""
+
+
+class Loader(Protocol):
+    """Loads one fact for its arguments, in the order of its parameters; None when there is nothing.
+
+    It may raise anything and may be cancelled; how many loads run at once is for it to bound.
+    """
+
+    async def __call__(self, arguments: Sequence[object], /) -> object:
+        """The value, not yet fitted to its type."""
+
+
+class Store(Protocol):
+    """What loaders read from, as far as operators care."""
+
+    async def ping(self) -> None:
+        """Returns when it answers; raises `FactFault` when it does not."""
+
+    async def close(self) -> None:
+        """Lets go of its connections."""
+
+
+class Facts:
+    """Every fact of a policy, by key: the fact's name, then its arguments.
+
+    A lifetime counts from the start of the load, on a clock that only goes forward, and is shortened by up to `JITTER`; above
+    `max_entries` of a fact the least recently used go. Only values that fit their type are kept. A failure is kept for nobody but
+    those who wait for it, so a source that came back is used at once.
+
+    `now` gives seconds, `spread` a number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        facts: Mapping[str, Fact],
+        loaders: Mapping[str, Loader],
+        stores: Sequence[Store] = (),
+        *,
+        now: Callable[[], float] = time.monotonic,
+        spread: Callable[[], float] = random.random,
+    ) -> None:
+        self._facts: Mapping[object, Fact] = dict(facts.items())
+        self._loaders = loaders
+        self._stores = stores
+        self._now = now
+        self._spread = spread
+        self._kept: dict[object, OrderedDict[FactKey, tuple[float, Known]]] = {name: OrderedDict() for name in facts}
+        self._flights: dict[FactKey, asyncio.Task[Known | Lost]] = {}
+        self._listed: dict[str, set[FactKey]] = {}  # by topic: the keys that are kept or in flight
+        self._works: set[asyncio.Task[Known | Lost]] = set()
+        self._flying: set[asyncio.Task[Known | Lost]] = set()
+
+    def get(self, key: FactKey, /) -> Known | None:
+        """The fact, or None when it must be loaded."""
+        kept = self._kept[key[0]]
+        entry = kept.get(key)
+        if entry is None or entry[0] <= self._now():
+            return None
+        kept.move_to_end(key)
+        return entry[1]
+
+    async def load(self, keys: Collection[FactKey]) -> Mapping[FactKey, Known | Lost]:
+        """All of `keys`, loaded at the same time; those that failed or were late are `Lost`. Cancelling it stops no load."""
+        found: dict[FactKey, Known | Lost] = {}
+        flights: dict[FactKey, asyncio.Task[Known | Lost]] = {}
+        for key in keys:
+            if known := self.get(key):
+                found[key] = known
+            else:
+                flights[key] = self._flights.get(key) or self._launch(key)
+        if flights:
+            await asyncio.wait(flights.values())
+        return found | {key: flight.result() for key, flight in flights.items()}
+
+    def invalidate(self, topics: Iterable[str]) -> int:
+        """Drops what the topics name and gives the number of keys; a load in flight still answers who waits, but is not kept."""
+        gone = {key for topic in topics for key in self._listed.get(topic, ())}
+        for key in gone:
+            self._kept[key[0]].pop(key, None)
+            self._flights.pop(key, None)
+            self._unlist(key)
+        return len(gone)
+
+    async def ping(self) -> None:
+        """Returns when every source answers; raises `FactFault` for one that does not."""
+        await asyncio.gather(*(store.ping() for store in self._stores))
+
+    async def close(self) -> None:
+        """Ends the loads in flight (they are `Lost`) and closes the sources."""
+        for work in self._works:
+            work.cancel()
+        if running := self._works | self._flying:
+            await asyncio.wait(running, timeout=CLOSE_SECONDS)
+        await asyncio.gather(*(store.close() for store in self._stores))
+
+    def _launch(self, key: FactKey) -> asyncio.Task[Known | Lost]:
+        self._kept[key[0]].pop(key, None)
+        for topic in self._topics(key):
+            self._listed.setdefault(topic, set()).add(key)
+        flight = self._flights[key] = _owned(self._flying, self._fly(key))
+        return flight
+
+    async def _fly(self, key: FactKey) -> Known | Lost:
+        started, fact = self._now(), self._facts[key[0]]
+        work = _owned(self._works, self._read(fact, key))
+        # not wait_for, which would go on waiting until a query that does not listen has ended
+        await asyncio.wait({work}, timeout=fact.timeout_ms / 1000)
+        outcome = _outcome(work)
+        if self._flights.get(key) is asyncio.current_task():
+            del self._flights[key]
+            self._keep(fact, key, outcome, started)
+        return outcome
+
+    async def _read(self, fact: Fact, key: FactKey) -> Known | Lost:
+        at_ms = time.time_ns() // 1_000_000
+        try:
+            value = await self._loaders[fact.name](key[1:])
+            fitted = None if value is None and fact.nullable else fact.fit(value)
+        except (FactFault, Misfit) as failure:
+            return Lost(why=str(failure))
+        except Exception as failure:  # noqa: BLE001 - whatever a source does, it is a lost fact and no more
+            return Lost(why=type(failure).__name__)
+        return Known(value=fitted, at_ms=at_ms)
+
+    def _keep(self, fact: Fact, key: FactKey, outcome: Known | Lost, started: float) -> None:
+        lifetime_ms = fact.negative_ms if isinstance(outcome, Known) and outcome.value is None else fact.ttl_ms
+        if isinstance(outcome, Lost) or not lifetime_ms:
+            self._unlist(key)
+            return
+        kept = self._kept[fact.name]
+        kept[key] = (started + lifetime_ms / 1000 * (1 - JITTER * self._spread()), outcome)
+        if len(kept) > fact.max_entries:
+            self._unlist(kept.popitem(last=False)[0])
+
+    def _unlist(self, key: FactKey) -> None:
+        for topic in self._topics(key):
+            if keys := self._listed.get(topic):
+                keys.discard(key)
+                if not keys:
+                    del self._listed[topic]
+
+    def _topics(self, key: FactKey) -> Iterator[str]:
+        fact = self._facts[key[0]]
+        arguments = dict(zip(fact.parameters, key[1:], strict=True))
+        for topic in fact.topics:
+            yield re.sub(r"\{(\w+)\}", lambda name: _text(arguments[name[1]]), topic)
+
+
+def _owned(owner: set[asyncio.Task[Known | Lost]], work: Coroutine[object, object, Known | Lost]) -> asyncio.Task[Known | Lost]:
+    task = asyncio.create_task(work)
+    owner.add(task)
+    task.add_done_callback(owner.discard)
+    return task
+
+
+def _text(argument: object) -> str:
+    return argument if isinstance(argument, str) else orjson.dumps(argument).decode()
+
+
+def _outcome(work: asyncio.Task[Known | Lost]) -> Known | Lost:
+    if not work.done():
+        work.cancel()
+        return Lost(why="timeout")
+    return Lost(why="stopped") if work.cancelled() else work.result()

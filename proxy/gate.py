@@ -1,0 +1,79 @@
+"""The one way to a decision: the policy, the facts it asks for, and the limit of the rule that holds."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Protocol
+
+from proxy.policy.decision import Allow, Deny, FactKey, Known, Limit, Lost, NeedFacts, Request
+from proxy.policy.policy import Policy
+
+ROUNDS = 4
+"""How often facts are loaded for one decision."""
+
+RENEWALS = frozenset(("refresh", "sub_refresh"))
+"""Operations that prolong what was granted, and so take nothing from its limit."""
+
+Watch = Callable[[Request, Allow | Deny], None]
+"""Sees every decision as it is made; must be quick and must not raise."""
+
+
+class Source(Protocol):
+    """Where facts come from."""
+
+    def get(self, key: FactKey, /) -> Known | Lost | None:
+        """The fact if it is at hand; never waits."""
+
+    async def load(self, keys: Collection[FactKey]) -> Mapping[FactKey, Known | Lost]:
+        """All these facts, concurrently; a source that fails gives `Lost`, never an exception."""
+
+
+class Limits(Protocol):
+    """Where rate limits are counted."""
+
+    def take(self, limit: Limit) -> bool:
+        """Takes one token; False when there is none."""
+
+
+class _Loaded:
+    """The facts loaded for one decision, before those at hand, so that all of its rounds see the same."""
+
+    __slots__ = ("_found", "_source")
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._found: dict[FactKey, Known | Lost] = {}
+
+    def get(self, key: FactKey, /) -> Known | Lost | None:
+        return self._found.get(key) or self._source.get(key)
+
+    async def load(self, keys: Collection[FactKey]) -> None:
+        found = await self._source.load(keys)
+        self._found.update({key: found.get(key) or Lost(why="not loaded") for key in keys})
+
+
+class Gate:
+    """Decides requests; hooks, token endpoints and gateway all ask here."""
+
+    def __init__(self, *, policy: Policy, source: Source, limits: Limits, watch: Watch | None = None) -> None:
+        self.policy, self._source, self._limits, self._watch = policy, source, limits, watch
+
+    async def decide(self, request: Request) -> Allow | Deny:
+        """The decision; waits only when a fact must be loaded first."""
+        policy = self.policy
+        found = policy.decide(request, self._source)
+        if isinstance(found, NeedFacts):
+            found = await self._after_loading(policy, request, found)
+        if isinstance(found, Allow) and found.limit is not None and request.op not in RENEWALS and not self._limits.take(found.limit):
+            found = Deny(reason="limit", rule=found.rule, at=found.at, revision=found.revision, facts=found.facts)
+        if self._watch is not None:
+            self._watch(request, found)
+        return found
+
+    async def _after_loading(self, policy: Policy, request: Request, found: NeedFacts) -> Allow | Deny:
+        facts = _Loaded(self._source)
+        for _ in range(ROUNDS):
+            await facts.load(found.keys)
+            again = policy.decide(request, facts)
+            if not isinstance(again, NeedFacts):
+                return again
+            found = again
+        return Deny(reason="fact_error", revision=policy.revision, detail="facts kept asking for more facts")

@@ -1,0 +1,1 @@
+"""Centrifugo's tokens, minted where the policy says that they may be."""

@@ -1,0 +1,252 @@
+import asyncio
+import functools
+import time
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from starlette.applications import Starlette
+from starlette.types import Message, Scope
+
+from proxy.edge import intake as intake_
+from proxy.edge import tokens
+from proxy.edge.intake import Intake
+from proxy.edge.metrics import Flight
+from proxy.gate import Gate
+from proxy.identity.chain import Chain
+from proxy.policy.decision import Known, Lost
+from proxy.policy.load import load
+from proxy.policy.policy import Policy
+from proxy.tokens.issue import Issuer
+from proxy.tokens.mint import Minter
+from tests.hooks.scene import Purse, Shelf
+
+KEY, TOKEN_KEY = "i" * 32, "t" * 32
+PAGE = "https://app.example.org"
+POLICY = b"""language 1;
+database main { url env MAIN_URL; }
+identity idp {
+  jwt from header "authorization", cookie "session", data "token";
+  issuer "https://id.example.org"; audience "realtime"; algorithms HS256; keys env IDP_KEY;
+  user = claims.sub;
+}
+fact member(doc: string, uid: string) -> bool? { sql main "select 1 from members where doc = :doc and uid = :uid"; }
+deny suspended when user == "66";
+connect { allow when data == null || data.token != "" || data.n == 1; }
+channel "notifications#{uid}" { allow subscribe when vars.uid == user; }
+channel "doc:{doc}" { allow subscribe when member(vars.doc, user) != null; }
+channel "fast:{x}" { allow subscribe limit 1/1s; }
+"""
+
+
+def epoch_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def bearer(user: str = "42", **claims: object) -> str:
+    fields = {"iss": "https://id.example.org", "aud": "realtime", "sub": user, "exp": int(time.time()) + 600}
+    return jwt.encode(fields | claims, KEY, "HS256")
+
+
+def claims(token: str) -> dict[str, Any]:
+    return jwt.decode(token, TOKEN_KEY, ["HS256"])
+
+
+@functools.cache
+def loaded() -> Policy:
+    policy = load({"tokens.policy": POLICY}).policy
+    assert policy is not None
+    return policy
+
+
+class Page:
+    """A page that asks for tokens."""
+
+    def __init__(self, most: int = 8) -> None:
+        policy = loaded()
+        facts = Shelf({("member", "7", "42"): Known(value=True), ("member", "lost", "42"): Lost(why="timeout")})
+        self.flight = Flight(most)
+        gate = Gate(policy=policy, source=facts, limits=Purse(1))
+        issuer = Issuer(gate, Chain(policy, {"IDP_KEY": KEY}), Minter(TOKEN_KEY, 600, 60, epoch_ms), epoch_ms)
+        self.app = Starlette(routes=[tokens.routes(issuer, Intake(self.flight, 4096), [PAGE])])
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://centrigate")
+
+    async def ask(self, kind: str, body: object = None, **headers: str) -> httpx.Response:
+        content = body if isinstance(body, bytes) else None
+        shown = {"authorization": f"Bearer {bearer()}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        json = None if content is not None else body
+        got = await self.client.post(f"/api/centrifugo/{kind}-token", content=content, json=json, headers=shown)
+        assert self.flight.count == 0
+        return got
+
+
+@pytest.fixture
+def page() -> Page:
+    return Page()
+
+
+async def test_a_connection_token_is_for_the_bearer(page: Page) -> None:
+    got = await page.ask("connection")
+    assert (got.status_code, got.json()["expires_in"]) == (200, 600)
+    assert claims(got.json()["token"])["sub"] == "42"
+    assert got.headers["content-type"] == "application/json"
+    assert got.headers["cache-control"] == "no-store"
+
+
+async def test_connect_data_may_stand_in_the_body(page: Page) -> None:
+    assert (await page.ask("connection", {"data": {"n": 1, "token": ""}})).status_code == 200
+    assert (await page.ask("connection", {"data": {"n": 2, "token": ""}})).status_code == 403
+    assert (await page.ask("connection", {"data": {"token": bearer("7")}}, authorization="")).status_code == 200
+
+
+async def test_a_subscription_token_is_for_user_and_channel_whatever_the_content_type(page: Page) -> None:
+    got = await page.ask("subscription", b'{"channel": "notifications#42"}', content_type="text/plain;charset=UTF-8")
+    assert got.status_code == 200
+    assert list(got.json()) == ["token"]
+    found = claims(got.json()["token"])
+    assert (found["sub"], found["channel"]) == ("42", "notifications#42")
+
+
+async def test_several_channels_are_decided_each_by_itself(page: Page) -> None:
+    channels = ["notifications#42", "notifications#7", "doc:7", "doc:lost", "fast:1", "fast:2", "", "none:1"]
+    got = await page.ask("subscription", {"channels": channels})
+    assert (got.status_code, got.headers["cache-control"]) == (200, "no-store")
+    assert set(got.json()["tokens"]) == {"notifications#42", "doc:7", "fast:1"}
+    assert claims(got.json()["tokens"]["doc:7"])["channel"] == "doc:7"
+    assert got.json()["denied"] == {
+        "notifications#7": {"code": "forbidden"},
+        "doc:lost": {"code": "unavailable"},
+        "fast:2": {"code": "too_many_requests"},
+        "": {"code": "bad_request"},
+        "none:1": {"code": "forbidden"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("user", "channel", "status", "code"),
+    [
+        ("42", "notifications#7", 403, "forbidden"),
+        ("42", "none:1", 403, "forbidden"),
+        ("66", "notifications#66", 403, "forbidden"),
+        ("42", "", 400, "bad_request"),
+        ("", "notifications#42", 401, "unauthorized"),
+    ],
+)
+async def test_a_refusal_is_json_without_a_token(page: Page, user: str, channel: str, status: int, code: str) -> None:
+    got = await page.ask("subscription", {"channel": channel}, authorization=f"Bearer {bearer(user)}" if user else "")
+    assert (got.status_code, got.json()["error"]["code"]) == (status, code)
+    assert list(got.json()) == ["error"]
+    assert got.json()["error"]["message"]
+    assert got.headers["cache-control"] == "no-store"
+
+
+async def test_nobody_gets_no_token_at_all(page: Page) -> None:
+    for kind, body in (("connection", None), ("subscription", {"channels": ["notifications#42"]})):
+        got = await page.ask(kind, body, authorization=f"Bearer {bearer(aud='other')}")
+        assert (got.status_code, got.json()["error"]["code"]) == (401, "unauthorized")
+
+
+async def test_a_suspended_user_gets_no_connection_token(page: Page) -> None:
+    assert (await page.ask("connection", authorization=f"Bearer {bearer('66')}")).status_code == 403
+
+
+@pytest.mark.parametrize(("channel", "status"), [("doc:lost", 503), ("fast:1", 429)])
+async def test_what_may_succeed_later_is_no_json(channel: str, status: int) -> None:
+    page = Page()
+    await page.ask("subscription", {"channel": "fast:0"})
+    got = await page.ask("subscription", {"channel": channel})
+    assert (got.status_code, got.headers["retry-after"]) == (status, "1")
+    assert got.headers["content-type"].startswith("text/plain")
+    assert got.headers["cache-control"] == "no-store"
+    with pytest.raises(ValueError, match="Expecting value"):
+        got.json()
+
+
+async def test_too_much_work_is_told_as_text() -> None:
+    got = await Page(most=0).ask("connection")
+    assert (got.status_code, got.headers["retry-after"]) == (503, "1")
+    assert got.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"channel":1}',
+        b'{"channel":null}',
+        b'{"channels":"a"}',
+        b'{"channels":[]}',
+        b'{"channels":[1]}',
+        b'{"channels":["a:1","a:1"]}',
+        b'{"channel":"a:1","channels":["a:1"]}',
+        b'{"channel":"\xff"}',
+        b'{"channels":[' + b",".join(b'"a:%d"' % n for n in range(101)) + b"]}",
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_refused(page: Page, body: bytes) -> None:
+    got = await page.ask("subscription", body)
+    assert (got.status_code, got.json()["error"]["code"]) == (400, "malformed")
+
+
+async def test_a_long_body_is_refused(page: Page) -> None:
+    assert (await page.ask("connection", b" " * 4097)).status_code == 413
+
+
+async def test_a_repeated_credential_is_refused(page: Page) -> None:
+    headers = [("authorization", f"Bearer {bearer()}"), ("authorization", f"Bearer {bearer('7')}")]
+    got = await page.client.post("/api/centrifugo/connection-token", headers=headers)
+    assert (got.status_code, got.json()["error"]["code"]) == (400, "malformed")
+
+
+async def test_a_listed_page_may_read_the_answer_whatever_it_is(page: Page) -> None:
+    for body in ({"channel": "notifications#42"}, {"channel": "notifications#7"}, b"{"):
+        got = await page.ask("subscription", body, origin=PAGE)
+        assert got.headers["access-control-allow-origin"] == PAGE
+        assert got.headers["access-control-allow-credentials"] == "true"
+        assert "Origin" in got.headers["vary"]
+
+
+async def test_another_page_may_not(page: Page) -> None:
+    got = await page.ask("connection", origin="https://evil.example")
+    assert "access-control-allow-origin" not in got.headers
+
+
+async def test_a_browser_is_told_beforehand(page: Page) -> None:
+    headers = {
+        "origin": PAGE,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type",
+    }
+    got = await page.client.options("/api/centrifugo/subscription-token", headers=headers)
+    assert got.status_code == 200
+    assert got.headers["access-control-allow-origin"] == PAGE
+    assert got.headers["access-control-allow-credentials"] == "true"
+    assert "POST" in got.headers["access-control-allow-methods"]
+    got = await page.client.options("/api/centrifugo/subscription-token", headers=headers | {"origin": "https://evil.example"})
+    assert (got.status_code, got.headers.get("access-control-allow-origin")) == (400, None)
+
+
+async def test_a_token_is_only_posted_for(page: Page) -> None:
+    assert (await page.client.get("/api/centrifugo/connection-token")).status_code == 405
+
+
+async def test_a_body_that_does_not_come_is_given_up(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake_, "PATIENCE_S", 0.01)
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    path = "/api/centrifugo/connection-token"
+    scope: Scope = {"type": "http", "method": "POST", "path": path, "headers": [], "query_string": b"", "root_path": ""}
+    await page.app(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert b"did not arrive" in sent[1]["body"]

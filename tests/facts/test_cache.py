@@ -1,0 +1,360 @@
+import asyncio
+import dataclasses
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from proxy.errors import FactFault
+from proxy.facts.cache import JITTER, Facts
+from proxy.policy.decision import Known, Lost
+from proxy.policy.declared import Fact, PythonSource
+from proxy.policy.types import INT, STRING, Misfit, Type, fitter, nullable
+
+
+def declare(type_: Type = INT, **changes: object) -> Fact:
+    """A fact `age(uid)` that is kept for ten seconds, two when there is nothing."""
+    fact = Fact(
+        name="age",
+        parameters=("uid",),
+        type=type_,
+        fit=fitter(type_),
+        nullable=type_ == nullable(type_),
+        source=PythonSource(target=""),
+        ttl_ms=10_000,
+        negative_ms=2_000,
+        max_entries=100,
+        timeout_ms=5_000,
+        topics=("account:{uid}", "everyone"),
+    )
+    return dataclasses.replace(fact, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+class Ages:
+    """A loader that answers from a dict, counts, and waits at its gate."""
+
+    def __init__(self, **values: object) -> None:
+        self.values = values
+        self.calls: list[object] = []
+        self.started = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, arguments: Sequence[object], /) -> object:
+        self.calls.append(arguments[0])
+        self.started.set()
+        value = self.values.get(str(arguments[0]))
+        await self.gate.wait()
+        if isinstance(value, BaseException):
+            raise value
+        return value
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def facts(loader: Ages, fact: Fact | None = None, clock: Clock | None = None, spread: float = 0.0) -> Facts:
+    fact = fact or declare()
+    return Facts({fact.name: fact}, {fact.name: loader}, now=clock or Clock(), spread=lambda: spread)
+
+
+async def test_what_was_not_loaded_is_not_at_hand() -> None:
+    assert facts(Ages(a=1)).get(("age", "a")) is None
+
+
+async def test_a_loaded_fact_is_at_hand_without_another_load() -> None:
+    loader = Ages(a=1)
+    cache = facts(loader)
+    before = time.time_ns() // 1_000_000
+    loaded = await cache.load([("age", "a")])
+    known = loaded["age", "a"]
+    assert isinstance(known, Known)
+    assert known.value == 1
+    assert before <= known.at_ms <= time.time_ns() // 1_000_000
+    assert cache.get(("age", "a")) is known
+    assert await cache.load([("age", "a")]) == loaded
+    assert loader.calls == ["a"]
+
+
+async def test_keys_load_at_the_same_time() -> None:
+    loader = Ages(a=1, b=2)
+    loader.gate.clear()
+    loading = asyncio.create_task(facts(loader).load([("age", "a"), ("age", "b")]))
+    await loader.started.wait()
+    await asyncio.sleep(0)
+    assert loader.calls == ["a", "b"]
+    loader.gate.set()
+    assert {key: known.value for key, known in (await loading).items() if isinstance(known, Known)} == {("age", "a"): 1, ("age", "b"): 2}
+
+
+async def test_one_load_serves_all_who_wait() -> None:
+    loader = Ages(a=1)
+    loader.gate.clear()
+    cache = facts(loader)
+    first = asyncio.create_task(cache.load([("age", "a")]))
+    await loader.started.wait()
+    second = asyncio.create_task(cache.load([("age", "a")]))
+    await asyncio.sleep(0)
+    loader.gate.set()
+    assert await first == await second
+    assert loader.calls == ["a"]
+
+
+async def test_a_waiter_that_gives_up_takes_nothing_from_the_others() -> None:
+    loader = Ages(a=1)
+    loader.gate.clear()
+    cache = facts(loader)
+    first = asyncio.create_task(cache.load([("age", "a")]))
+    await loader.started.wait()
+    second = asyncio.create_task(cache.load([("age", "a")]))
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    loader.gate.set()
+    known = (await second)["age", "a"]
+    assert isinstance(known, Known)
+    assert cache.get(("age", "a")) is known
+
+
+async def test_a_fact_ends_with_its_lifetime_counted_from_the_start_of_its_load() -> None:
+    clock, loader = Clock(), Ages(a=1)
+    loader.gate.clear()
+    cache = facts(loader, clock=clock)
+    loading = asyncio.create_task(cache.load([("age", "a")]))
+    await loader.started.wait()
+    clock.now += 9
+    loader.gate.set()
+    await loading
+    clock.now += 0.9
+    assert cache.get(("age", "a"))
+    clock.now += 0.1
+    assert cache.get(("age", "a")) is None
+    await cache.load([("age", "a")])
+    assert loader.calls == ["a", "a"]
+
+
+async def test_the_spread_cuts_a_lifetime_by_no_more_than_the_jitter() -> None:
+    clock = Clock()
+    cache = facts(Ages(a=1), clock=clock, spread=1.0)
+    await cache.load([("age", "a")])
+    clock.now += 10 * (1 - JITTER) - 0.01
+    assert cache.get(("age", "a"))
+    clock.now += 0.02
+    assert cache.get(("age", "a")) is None
+
+
+async def test_nothing_has_a_lifetime_of_its_own() -> None:
+    clock = Clock()
+    cache = facts(Ages(), declare(nullable(INT)), clock)
+    loaded = await cache.load([("age", "a")])
+    assert cache.get(("age", "a")) == loaded["age", "a"]
+    assert cache.get(("age", "a")) == Known(value=None, at_ms=getattr(loaded["age", "a"], "at_ms", 0))
+    clock.now += 2
+    assert cache.get(("age", "a")) is None
+
+
+async def test_a_fact_without_a_cache_is_loaded_each_time() -> None:
+    loader = Ages(a=1)
+    cache = facts(loader, declare(ttl_ms=0))
+    for _ in range(2):
+        assert isinstance((await cache.load([("age", "a")]))["age", "a"], Known)
+        assert cache.get(("age", "a")) is None
+    assert loader.calls == ["a", "a"]
+    assert cache.invalidate(["account:a"]) == 0
+
+
+async def test_the_least_recently_used_goes_first() -> None:
+    loader = Ages(a=1, b=2, c=3)
+    cache = facts(loader, declare(max_entries=2))
+    await cache.load([("age", "a")])
+    await cache.load([("age", "b")])
+    assert cache.get(("age", "a"))
+    await cache.load([("age", "c")])
+    assert cache.get(("age", "a"))
+    assert cache.get(("age", "b")) is None
+    assert cache.get(("age", "c"))
+    assert cache.invalidate(["everyone"]) == 2
+
+
+async def test_a_failure_is_lost_with_its_reason_and_tried_again_next_time() -> None:
+    loader = Ages(a=FactFault("database main: no such table: people"))
+    cache = facts(loader)
+    assert (await cache.load([("age", "a")]))["age", "a"] == Lost(why="database main: no such table: people")
+    assert cache.get(("age", "a")) is None
+    assert cache.invalidate(["account:a"]) == 0
+    loader.values["a"] = 1
+    assert isinstance((await cache.load([("age", "a")]))["age", "a"], Known)
+
+
+async def test_what_a_loader_raises_unforeseen_is_lost_without_its_text() -> None:
+    assert (await facts(Ages(a=RuntimeError("password=x"))).load([("age", "a")]))["age", "a"] == Lost(why="RuntimeError")
+
+
+async def test_a_loader_that_is_cancelled_from_within_is_lost() -> None:
+    assert (await facts(Ages(a=asyncio.CancelledError())).load([("age", "a")]))["age", "a"] == Lost(why="stopped")
+
+
+async def test_a_value_of_another_type_is_lost_and_not_kept() -> None:
+    cache = facts(Ages(a="old"))
+    assert (await cache.load([("age", "a")]))["age", "a"] == Lost(why="expected int, found string")
+    assert cache.get(("age", "a")) is None
+
+
+async def test_nothing_is_lost_where_the_type_does_not_admit_it() -> None:
+    assert (await facts(Ages()).load([("age", "a")]))["age", "a"] == Lost(why="expected int, found null")
+
+
+async def test_a_fit_value_is_what_is_kept() -> None:
+    def fit(value: object) -> object:
+        if value == 3:
+            raise Misfit("three")
+        return [value]
+
+    cache = facts(Ages(a=1, b=3), declare(fit=fit))
+    loaded = await cache.load([("age", "a"), ("age", "b")])
+    assert getattr(loaded["age", "a"], "value", None) == [1]
+    assert loaded["age", "b"] == Lost(why="three")
+
+
+async def test_a_late_load_is_lost_stopped_and_does_not_enter_the_cache() -> None:
+    loader = Ages(a=1)
+    loader.gate.clear()
+    cache = facts(loader, declare(timeout_ms=1))
+    assert (await cache.load([("age", "a")]))["age", "a"] == Lost(why="timeout")
+    loader.gate.set()
+    await cache.close()
+    assert cache.get(("age", "a")) is None
+
+
+async def test_a_loader_that_ignores_its_cancellation_does_not_delay_the_answer() -> None:
+    ignored, end = asyncio.Event(), asyncio.Event()
+
+    class Stubborn(Ages):
+        async def __call__(self, _arguments: Sequence[object], /) -> object:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                ignored.set()
+                await end.wait()
+            return 1
+
+    cache = facts(Stubborn(), declare(timeout_ms=1))
+    assert (await cache.load([("age", "a")]))["age", "a"] == Lost(why="timeout")
+    await ignored.wait()
+    end.set()
+    await cache.close()
+
+
+async def test_a_topic_drops_what_it_names_and_counts_it() -> None:
+    cache = facts(Ages(a=1, b=2))
+    await cache.load([("age", "a"), ("age", "b")])
+    assert cache.invalidate(["account:a", "account:a", "account:z"]) == 1
+    assert cache.get(("age", "a")) is None
+    assert cache.get(("age", "b"))
+    assert cache.invalidate(["everyone", "account:b"]) == 1
+    assert cache.invalidate(["everyone", "account:a", "account:b"]) == 0
+
+
+async def test_topics_are_written_with_the_arguments_as_json_has_them() -> None:
+    fact = declare(parameters=("id", "flag"), topics=("doc:{id}:{flag}",))
+    cache = facts(Ages(**{"7": 1, "{id}": 2}), fact)
+    await cache.load([("age", 7, True), ("age", "{id}", False)])
+    assert cache.invalidate(["doc:7:true"]) == 1
+    assert cache.invalidate(["doc:{id}:false"]) == 1
+
+
+async def test_two_topics_that_come_out_the_same_are_one() -> None:
+    cache = facts(Ages(a=1), declare(parameters=("one", "two"), topics=("u:{one}", "u:{two}")))
+    await cache.load([("age", "a", "a")])
+    assert cache.invalidate(["u:a"]) == 1
+    assert cache.invalidate(["u:a"]) == 0
+
+
+async def test_an_invalidated_flight_answers_its_waiters_but_is_not_kept() -> None:
+    loader = Ages(a=1)
+    loader.gate.clear()
+    cache = facts(loader)
+    old = asyncio.create_task(cache.load([("age", "a")]))
+    await loader.started.wait()
+    assert cache.invalidate(["account:a"]) == 1
+    loader.gate.set()
+    assert getattr((await old)["age", "a"], "value", None) == 1
+    assert cache.get(("age", "a")) is None
+
+
+async def test_who_asks_after_an_invalidation_does_not_join_the_old_flight() -> None:
+    loader = Ages(a=1)
+    loader.gate.clear()
+    cache = facts(loader)
+    old = asyncio.create_task(cache.load([("age", "a")]))
+    await loader.started.wait()
+    cache.invalidate(["account:a"])
+    loader.values["a"] = 2
+    new = asyncio.create_task(cache.load([("age", "a")]))
+    await asyncio.sleep(0)
+    loader.gate.set()
+    assert getattr((await new)["age", "a"], "value", None) == 2
+    assert getattr((await old)["age", "a"], "value", None) == 1
+    assert getattr(cache.get(("age", "a")), "value", None) == 2
+    assert cache.invalidate(["account:a"]) == 1
+
+
+async def test_a_fact_that_is_loaded_anew_is_listed_once() -> None:
+    clock = Clock()
+    cache = facts(Ages(a=1), clock=clock)
+    await cache.load([("age", "a")])
+    clock.now += 20
+    await cache.load([("age", "a")])
+    assert cache.invalidate(["account:a"]) == 1
+
+
+async def test_a_failure_after_success_forgets_the_old_value() -> None:
+    clock, loader = Clock(), Ages(a=1)
+    cache = facts(loader, clock=clock)
+    await cache.load([("age", "a")])
+    clock.now += 20
+    loader.values["a"] = FactFault("down")
+    await cache.load([("age", "a")])
+    clock.now -= 20
+    assert cache.get(("age", "a")) is None
+
+
+class Well:
+    """A store that knows whether it answers."""
+
+    def __init__(self, *, dry: bool = False) -> None:
+        self.dry = dry
+        self.closed = False
+
+    async def ping(self) -> None:
+        if self.dry:
+            raise FactFault("dry")
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_ping_asks_every_store() -> None:
+    await Facts({}, {}, [Well(), Well()]).ping()
+    with pytest.raises(FactFault, match="dry"):
+        await Facts({}, {}, [Well(), Well(dry=True)]).ping()
+
+
+async def test_closing_loses_what_is_in_flight_and_closes_the_stores() -> None:
+    loader, well, fact = Ages(a=1), Well(), declare(STRING)
+    loader.gate.clear()
+    cache = Facts({"age": fact}, {"age": loader}, [well])
+    loading = asyncio.create_task(cache.load([("age", "a")]))
+    await loader.started.wait()
+    await cache.close()
+    assert (await loading)["age", "a"] == Lost(why="stopped")
+    assert well.closed
+
+
+async def test_closing_what_is_idle_waits_for_nothing() -> None:
+    await Facts({}, {}).close()

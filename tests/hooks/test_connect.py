@@ -1,0 +1,136 @@
+import json
+
+import jwt
+
+from proxy.hooks.answers import Answers
+from proxy.hooks.connect import Connect
+from proxy.identity.chain import Chain, Credentials, Refusal
+from proxy.policy.decision import Allow, Deny, Request
+from proxy.policy.policy import Person
+from proxy.wire.requests import ConnectRequest, decode_connect
+
+from .scene import HEAD, NOW, Oracle, allow, clock, gate, policy, written
+
+KEY = "k" * 32
+ORIGIN = {"origin": "https://app.example.org"}
+SECOND = NOW // 1000
+
+
+def token(**claims: object) -> str:
+    fields = {"iss": "https://id.example.org", "aud": "realtime", "sub": "42", "role": "user", "name": "Ada", "exp": SECOND + 600}
+    return jwt.encode(fields | claims, KEY, "HS256")
+
+
+class Watched:
+    def __init__(self) -> None:
+        self.seen: list[tuple[Request, Allow | Deny]] = []
+
+    def __call__(self, request: Request, decision: Allow | Deny) -> None:
+        self.seen.append((request, decision))
+
+
+class Known:
+    """Says that it is this person."""
+
+    def __init__(self, person: Person | Refusal) -> None:
+        self.person = person
+
+    async def identify(self, _credentials: Credentials) -> Person | Refusal:
+        return self.person
+
+
+def connect(watch: Watched | None = None) -> Connect:
+    chain = Chain(policy(), {"IDP_KEY": KEY}, lambda: SECOND)
+    return Connect(gate(), chain, Answers(), clock, watch or Watched())
+
+
+def asked(**fields: object) -> ConnectRequest:
+    return decode_connect(json.dumps(HEAD | fields).encode())
+
+
+async def test_a_bearer_is_connected_as_who_the_token_says() -> None:
+    reply = await connect()(asked(), ORIGIN | {"authorization": f"Bearer {token()}"})
+    assert written(reply)["result"] == {
+        "user": "42",
+        "expire_at": SECOND + 600,
+        "info": {"name": "Ada"},
+        "data": {"hello": "42"},
+        "meta": {"role": "user"},
+        "subs": {"news:42": {"info": {"topic": "42"}}},
+    }
+
+
+async def test_a_token_in_the_connect_data_counts() -> None:
+    reply = await connect()(asked(data={"token": token(sub="43", exp=SECOND + 86400)}), ORIGIN)
+    assert written(reply)["result"]["user"] == "43"
+    assert written(reply)["result"]["expire_at"] == SECOND + 3600
+
+
+async def test_a_guest_is_connected_without_a_user() -> None:
+    reply = await connect()(asked(), ORIGIN)
+    assert written(reply)["result"] == {
+        "user": "",
+        "expire_at": SECOND + 3600,
+        "data": {"hello": ""},
+        "subs": {"news:guest": {"info": {"topic": "guest"}}},
+    }
+
+
+async def test_a_channel_that_the_client_asks_for_is_not_granted_by_that() -> None:
+    reply = await connect()(asked(channels=["doc:7", "news:other"]), ORIGIN)
+    assert list(written(reply)["result"]["subs"]) == ["news:guest"]
+
+
+async def test_a_wrong_token_is_unauthorized_and_seen() -> None:
+    watch = Watched()
+    reply = await connect(watch)(asked(), ORIGIN | {"authorization": f"Bearer {token(aud='other')}"})
+    assert written(reply) == {"disconnect": {"code": 4501, "reason": "unauthorized"}}
+    [(request, decision)] = watch.seen
+    assert (request.op, request.client, decision.reason) == ("connect", "c1", "no_identity")
+
+
+async def test_a_repeated_credential_makes_nobody_even_where_guests_are_welcome() -> None:
+    assert written(await connect()(asked(), None)) == {"disconnect": {"code": 4501, "reason": "unauthorized"}}
+
+
+async def test_an_identity_that_cannot_be_asked_is_asked_later() -> None:
+    hook = Connect(Oracle(allow()), Known(Refusal(reason="fact_error")), Answers(), clock, Watched())
+    assert written(await hook(asked(), {}))["error"] == {"code": 100, "message": "internal server error", "temporary": True}
+
+
+async def test_the_policy_refuses_a_connection() -> None:
+    assert written(await connect()(asked(), {})) == {"disconnect": {"code": 4503, "reason": "forbidden"}}
+    banned = {"authorization": f"Bearer {token(sub='66')}"}
+    assert written(await connect()(asked(), ORIGIN | banned)) == {"disconnect": {"code": 4503, "reason": "forbidden"}}
+
+
+async def test_the_policy_is_told_everything_of_a_connection() -> None:
+    oracle = Oracle(allow())
+    hook = Connect(oracle, Known(Person(user="7", meta={"role": "x"})), Answers(), clock, Watched())
+    await hook(asked(name="js", version="5", data={"a": 1}), {"x": "y"})
+    assert oracle.asked == [
+        Request(
+            op="connect",
+            user="7",
+            client="c1",
+            transport="websocket",
+            data={"a": 1},
+            meta={"role": "x"},
+            headers={"x": "y"},
+            name="js",
+            version="5",
+            timestamp_ms=NOW,
+        )
+    ]
+
+
+async def test_connect_data_with_two_readings_is_marked() -> None:
+    oracle = Oracle(allow())
+    hook = Connect(oracle, Known(Person(user="7")), Answers(), clock, Watched())
+    await hook(decode_connect(json.dumps(HEAD).encode()[:-1] + b',"data":{"a":1,"a":2}}'), {})
+    assert oracle.asked[0].ambiguous
+
+
+async def test_a_connection_without_any_end_has_none() -> None:
+    hook = Connect(Oracle(allow(info={"of": "rule"})), Known(Person(user="7", info=1)), Answers(), clock, Watched())
+    assert written(await hook(asked(), {}))["result"] == {"user": "7", "info": {"of": "rule"}}

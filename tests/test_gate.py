@@ -1,0 +1,95 @@
+"""The gate: facts are loaded when asked for, limits are taken last, every decision is seen."""
+
+from collections.abc import Collection, Mapping
+
+from proxy.gate import ROUNDS, Gate
+from proxy.policy.decision import Allow, Deny, FactKey, Known, Limit, Lost, Request
+from tests.policy.policies import ACCOUNT, policy
+
+ANN: FactKey = ("account", "ann")
+MEMBER = {"roles": ["member"], "suspended": False, "boss": None}
+
+
+class Source:
+    """Facts that are loaded on demand and kept."""
+
+    def __init__(self, values: Mapping[FactKey, Known | Lost]) -> None:
+        self.values, self.kept = dict(values), dict[FactKey, Known | Lost]()
+        self.loads: list[set[FactKey]] = []
+
+    def get(self, key: FactKey, /) -> Known | Lost | None:
+        return self.kept.get(key)
+
+    async def load(self, keys: Collection[FactKey]) -> Mapping[FactKey, Known | Lost]:
+        self.loads.append(set(keys))
+        return {key: self.values[key] for key in keys if key in self.values}
+
+
+class Tokens:
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def take(self, limit: Limit) -> bool:
+        assert limit.rule
+        self.count -= 1
+        return self.count >= 0
+
+
+def subscribe(user: str = "ann") -> Request:
+    return Request(op="subscribe", user=user, channel="c")
+
+
+RULES = policy(
+    f'{ACCOUNT}let me = account(user);\ndeny unknown when me == null;\nchannel "c" {{ allow subscribe when "member" in me.roles limit 1/1s; }}'
+)
+
+
+async def test_a_missing_fact_is_loaded_and_the_request_decided() -> None:
+    source = Source({ANN: Known(value=MEMBER)})
+    found = await Gate(policy=RULES, source=source, limits=Tokens(1)).decide(subscribe())
+    assert isinstance(found, Allow)
+    assert source.loads == [{ANN}]
+    assert found.facts == {ANN: Known(value=MEMBER)}
+
+
+async def test_a_fact_at_hand_is_not_loaded() -> None:
+    source = Source({})
+    source.kept[ANN] = Known(value=MEMBER)
+    assert isinstance(await Gate(policy=RULES, source=source, limits=Tokens(1)).decide(subscribe()), Allow)
+    assert source.loads == []
+
+
+async def test_a_fact_that_does_not_come_is_lost() -> None:
+    found = await Gate(policy=RULES, source=Source({}), limits=Tokens(1)).decide(subscribe())
+    assert isinstance(found, Deny)
+    assert (found.reason, found.rule) == ("fact_error", "deny/unknown")
+
+
+async def test_the_limit_of_the_rule_that_holds_is_taken_last() -> None:
+    source = Source({ANN: Known(value=MEMBER), ("account", "bob"): Known(value=None)})
+    gate = Gate(policy=RULES, source=source, limits=Tokens(1))
+    assert isinstance(await gate.decide(subscribe("bob")), Deny)
+    assert isinstance(await gate.decide(subscribe()), Allow)
+    found = await gate.decide(subscribe())
+    assert isinstance(found, Deny)
+    assert (found.reason, found.rule, found.at) == ("limit", "c/subscribe/1", "p.policy:5")
+
+
+async def test_facts_are_loaded_a_bounded_number_of_times() -> None:
+    chain = "fact next(uid: string) -> string { python \"app:next\"; timeout 50ms; }\n"
+    deep = policy(
+        f'{chain}connect {{ allow when next(next(next(next(user)))) != ""; subscribe "c:" + next(next(next(next(user)))); }}\n'
+        'channel "c:{x}" { allow subscribe when next(vars.x + user) != ""; }'
+    )
+    source = Source({("next", "ann" + "!" * n): Known(value="ann!" + "!" * n) for n in range(9)})
+    found = await Gate(policy=deep, source=source, limits=Tokens(1)).decide(Request(op="connect", user="ann"))
+    assert isinstance(found, Deny)
+    assert found.reason == "fact_error"
+    assert len(source.loads) == ROUNDS
+
+
+async def test_every_decision_is_watched() -> None:
+    seen: list[tuple[Request, Allow | Deny]] = []
+    gate = Gate(policy=RULES, source=Source({}), limits=Tokens(0), watch=lambda request, found: seen.append((request, found)))
+    request = subscribe()
+    assert seen == [(request, await gate.decide(request))]
