@@ -8,6 +8,7 @@ CentrigateError
 │   └── Overload         more work is in flight than is allowed
 └── Malformed        theirs: the input cannot be read; nothing was changed
     ├── TooLarge         the body is longer than allowed
+    ├── WrongMethod      the HTTP method is not the one that the path takes
     └── Unauthorized     a hook secret, service key or credential is missing or wrong
 
 A refusal by the policy is no exception: it is a `proxy.policy.decision.Deny`.
@@ -44,6 +45,10 @@ class Malformed(CentrigateError):
 
 class TooLarge(Malformed):
     """A body is longer than the limit."""
+
+
+class WrongMethod(Malformed):
+    """The HTTP method is not the one that the path takes."""
 
 
 class Unauthorized(Malformed):

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +39,8 @@ class Host(Protocol):
     def listen(self, host: str, port: int) -> Sequence[socket.socket]:
         """Open the listening sockets; raises `SetupFault`."""
 
-    async def run(self, app: ASGIApp, sockets: Sequence[socket.socket], started: asyncio.Event) -> None:
-        """Serve until a signal or cancellation, and close the sockets."""
+    async def run(self, app: ASGIApp, sockets: Sequence[socket.socket], started: Callable[[], None]) -> None:
+        """Serve until a signal or cancellation, and close the sockets; `started` is called when connections are accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class Show:
         """Serve and play; ends with the first that ends."""
         started, notes = asyncio.Event(), Notes()
         orders = Backend(self._ground.service, self._key)
-        serving = asyncio.create_task(host.run(self._app(notes, orders), sockets, started))
+        serving = asyncio.create_task(host.run(self._app(notes, orders), sockets, started.set))
         playing = asyncio.create_task(self._play(notes, started))
         tasks = (playing, serving, asyncio.create_task(self._centrifugo.watch()))
         try:

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 import orjson
 
-from proxy.errors import Fault, Malformed, TooLarge, Unauthorized
+from proxy.errors import Fault, Malformed, TooLarge, Unauthorized, WrongMethod
 
 Answer: TypeAlias = tuple[int, Mapping[str, str], bytes]
 """Status, headers and body."""
@@ -28,6 +28,8 @@ def answer(error: Exception) -> Answer:
     match error:
         case Unauthorized():
             return 401, {}, b""
+        case WrongMethod():
+            return 405, {"allow": "POST"}, b""
         case TooLarge():
             # The rest of the body is not read, so that the connection cannot be used again.
             return 413, _JSON | {"connection": "close"}, refusal("too_large", str(error))

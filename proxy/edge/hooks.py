@@ -1,9 +1,8 @@
 """The endpoints that Centrifugo calls: plain ASGI without anything in between, because every message of a client waits for them."""
 
-import hmac
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from hmac import compare_digest
 from time import perf_counter
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -13,21 +12,17 @@ from proxy.edge.body import Gone, fits, read
 from proxy.edge.failures import answer
 from proxy.edge.headers import SECRET
 from proxy.edge.metrics import Flight, Meter, Outcome
-from proxy.errors import Malformed, Unauthorized
+from proxy.errors import Malformed, Unauthorized, WrongMethod
 from proxy.hooks.answers import LATER
 from proxy.wire.replies import Disconnected, Expired, Refused, Reply
 
 Raw: TypeAlias = Sequence[tuple[bytes, bytes]]
 """Headers as ASGI has them, names in lower case."""
 
-Sent: TypeAlias = tuple[int, list[tuple[bytes, bytes]], bytes]
-
 _Asked = TypeVar("_Asked")
 
 _JSON: Final = (b"content-type", b"application/json")
-_LATER: Final = LATER.encode()
 _REFUSALS: Final = frozenset({Refused, Disconnected, Expired})
-_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,28 +46,26 @@ class Door:
         self._secrets = tuple(secrets)
         self.most = most
 
-    def admit(self, raw: Raw) -> None:
-        """Look at the head of a request; raises `Unauthorized` and `TooLarge`."""
+    def admit(self, method: str, raw: Raw) -> None:
+        """Look at the head of a request; raises `WrongMethod`, `Unauthorized` and `TooLarge`."""
+        if method != "POST":
+            raise WrongMethod("a hook is called by POST")
         shown = length = None
         for name, value in raw:
             if name == SECRET:
                 if shown is not None:
-                    message = "the hook secret is repeated"
-                    raise Unauthorized(message)
+                    raise Unauthorized("the hook secret is repeated")
                 shown = value
             elif name == b"content-length":
                 length = value
-        if shown is None or not self._knows(shown):
-            message = "the hook secret is missing or wrong"
-            raise Unauthorized(message)
-        fits(length, self.most)
-
-    def _knows(self, shown: bytes) -> bool:
         known = False
-        for secret in self._secrets:
-            # All are compared, so that the time does not tell which one is current.
-            known |= hmac.compare_digest(shown, secret)
-        return known
+        if shown is not None:
+            for secret in self._secrets:
+                # All are compared, so that the time does not tell which one is current.
+                known |= compare_digest(shown, secret)
+        if not known:
+            raise Unauthorized("the hook secret is missing or wrong")
+        fits(length, self.most)
 
 
 class Endpoint(Generic[_Asked]):
@@ -87,49 +80,42 @@ class Endpoint(Generic[_Asked]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call; nothing is sent when the caller has left."""
         began = perf_counter()
-        self._flight.count += 1
+        flight, event, asked = self._flight, self._event, None
+        outcome: Outcome = "allowed"
+        flight.count += 1
         try:
-            outcome, (status, headers, body) = await self._answer(scope, receive)
+            raw = scope["headers"]
+            self._door.admit(scope["method"], raw)
+            asked = event.decode(await read(receive, self._door.most))
+            if flight.count > flight.most:
+                outcome, reply = "overload", event.undecided(asked) if event.undecided else LATER
+            else:
+                reply = await event.reply(asked, raw)
+                if type(reply) in _REFUSALS:
+                    outcome = "refused"
+            body = reply.encode()
+            status, headers = 200, [_JSON, (b"content-length", b"%d" % len(body))]
         except Gone:
             return
+        except Exception as error:  # noqa: BLE001 - whatever it is, Centrifugo has to be answered
+            outcome, status, headers, body = self._failed(error, asked)
         finally:
-            self._flight.count -= 1
+            flight.count -= 1
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
         self._meter.record(outcome, perf_counter() - began)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[Outcome, Sent]:
-        try:
-            if scope["method"] != "POST":
-                return "malformed", (405, [(b"allow", b"POST"), (b"content-length", b"0")], b"")
-            self._door.admit(scope["headers"])
-            asked = self._event.decode(await read(receive, self._door.most))
-            outcome, body = await self._decide(asked, scope["headers"])
-        except Gone:
-            raise
-        except Unauthorized as error:
-            return "unauthorized", _failure(error)
-        except Malformed as error:
-            return "malformed", _failure(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, Centrifugo has to be answered
-            return "failed", _failure(error)
-        return outcome, (200, [_JSON, (b"content-length", b"%d" % len(body))], body)
-
-    async def _decide(self, asked: _Asked, raw: Raw) -> tuple[Outcome, bytes]:
-        undecided = self._event.undecided
-        if self._flight.count > self._flight.most:
-            return "overload", undecided(asked).encode() if undecided else _LATER
-        try:
-            reply = await self._event.reply(asked, raw)
-            return "refused" if type(reply) in _REFUSALS else "allowed", reply.encode()
-        except Exception as error:
-            if undecided is None:
-                raise
-            answer(error)  # for the log; a status other than 200 would prolong it without an end
-            return "undecided", undecided(asked).encode()
-
-
-def _failure(error: Exception) -> Sent:
-    status, headers, body = answer(error)
-    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-    return status, [*pairs, (b"content-length", b"%d" % len(body))], body
+    def _failed(self, error: Exception, asked: _Asked | None) -> tuple[Outcome, int, list[tuple[bytes, bytes]], bytes]:
+        outcome: Outcome = "failed"
+        status, headers, body = answer(error)
+        if isinstance(error, Malformed):
+            outcome = "unauthorized" if isinstance(error, Unauthorized) else "malformed"
+        elif asked is not None and self._event.undecided is not None:
+            try:
+                # A status other than 200 would prolong it without an end.
+                body = self._event.undecided(asked).encode()
+                outcome, status, headers = "undecided", 200, {"content-type": "application/json"}
+            except Exception as again:  # noqa: BLE001 - as above
+                answer(again)
+        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+        return outcome, status, [*pairs, (b"content-length", b"%d" % len(body))], body

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 import orjson
 from sqlalchemy import URL, event, make_url, text
@@ -56,7 +55,7 @@ class Database:
 
     async def rows(self, query: TextClause, arguments: Mapping[str, object], limit: int) -> tuple[list[str], Sequence[Row]]:
         """The names of the columns and at most `limit` rows; raises `FactFault`."""
-        if not Path(self._file).exists():  # noqa: ASYNC240 - microseconds, and a failed connection costs a thread
+        if not Path(self._file).exists():  # noqa: ASYNC240 - it takes microseconds, and SQLite would create the file
             raise FactFault(f"database {self.name}: there is no file {self._file}")
         try:
             async with self._engine.connect() as connection:
@@ -109,9 +108,7 @@ class Query:
 def _address(url: URL) -> URL:
     if url.get_backend_name() != "sqlite" or not url.database:
         raise ValueError("only files of SQLite are supported yet")
-    driver = "sqlite+aiosqlite" if url.drivername == "sqlite" else url.drivername
-    # mode=rw, because by default SQLite creates what is missing; not ro, which cannot read a WAL that nobody has open
-    return url.set(drivername=driver, database=f"file:{quote(url.database)}", query={**url.query, "mode": "rw", "uri": "true"})
+    return url.set(drivername="sqlite+aiosqlite") if url.drivername == "sqlite" else url
 
 
 def _forbid_writing(connection: DBAPIConnection, _record: object) -> None:

@@ -20,8 +20,8 @@ def end(allow: Allow, now_ms: int, chance: Callable[[], float] = random.random) 
     """
     if allow.expire_ms is None:
         return None
-    lifetime_ms = allow.expire_ms * (1 - allow.jitter / 100 * chance())
-    return max(int(now_ms + lifetime_ms) // 1000, now_ms // 1000 + 1)
+    lifetime_ms = int(allow.expire_ms * (1 - allow.jitter / 100 * chance())) if allow.jitter else allow.expire_ms
+    return max((now_ms + lifetime_ms) // 1000, now_ms // 1000 + 1)
 
 
 def renewal(allow: Allow, now_ms: int, chance: Callable[[], float] = random.random) -> int:

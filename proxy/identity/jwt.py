@@ -97,7 +97,7 @@ def _timely(claims: Claims, now: float) -> bool:
 
 
 def _number(value: object, otherwise: float = -math.inf) -> float:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else otherwise
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else otherwise
 
 
 def _key(identity: JwtIdentity, secrets: Mapping[str, str]) -> Key:

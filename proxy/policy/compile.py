@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from proxy.policy.context import UNSET, Context, meta
+from proxy.policy.context import Context, meta
 from proxy.policy.decision import Request
 from proxy.policy.emit import Emitter
 from proxy.policy.types import Fit
@@ -15,7 +15,7 @@ def compile_all(book: Book, fit_meta: Fit | None) -> None:
     emitter = Emitter(book, lets, lambda context, _: meta(context, fit_meta))
     lets.extend(_memo(binding) for binding in book.bindings)
     for code in book.codes:
-        code.run = emitter.function(code.node, _visible(book, code), payload=code.payload)
+        code.run = emitter.function(code, _visible(book, code))
 
 
 def _visible(book: Book, code: Code) -> Mapping[str, Binding]:
@@ -26,9 +26,7 @@ def _memo(binding: Binding) -> Callable[[Context, Request], object]:
     slot, code = binding.slot, binding.value
 
     def let(context: Context, request: Request) -> object:
-        value = context.lets[slot]
-        if value is UNSET:
-            value = context.lets[slot] = code.run(context, request)
+        value = context.lets[slot] = code.run(context, request)
         return value
 
     return let

@@ -1,4 +1,4 @@
-"""One decision in the making: the request, what was read, what was computed."""
+"""What expressions see of a decision in the making: the request, the facts that were read, the lets that were computed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,11 +11,11 @@ UNSET: Any = object()
 """Marks what was not computed yet."""
 
 
-class LostFact(Exception):
+class LostFact(Exception):  # noqa: N818 - no CEL error: it is never absorbed
     """A fact was read whose source failed."""
 
 
-class Missing(Exception):
+class Missing(Exception):  # noqa: N818 - a question, not an error
     """Facts must be loaded before this can be evaluated."""
 
     def __init__(self, keys: frozenset[FactKey]) -> None:
@@ -24,29 +24,30 @@ class Missing(Exception):
 
 
 class Context:
-    """The memory of one decision; `read` are the facts it rests on, `lets` the values of lets by slot."""
+    """The memory of one decision; `read` are the facts it rests on, `lets` the values of lets by slot, `exact` their outcomes."""
 
     __slots__ = ("exact", "facts", "lets", "meta", "payload", "read", "request", "vars")
 
     def __init__(self, request: Request, facts: Facts, lets: int, read: dict[FactKey, Known | Lost]) -> None:
         self.request, self.facts, self.read = request, facts, read
         self.lets: list[Any] = [UNSET] * lets
-        self.exact: dict[int, object] = {}
-        self.vars: Mapping[str, object] = {}
+        self.exact: dict[int, object] | None = None
+        self.vars: Mapping[str, object] = _NO_VARS
         self.meta: Any = UNSET
         self.payload: object = request.data
 
     def fact(self, key: FactKey) -> object:
         """The value of a fact, noted as read; raises `Missing` or `LostFact`."""
-        found = self.read.get(key)
+        found = self.facts.get(key)
         if found is None:
-            found = self.facts.get(key)
-            if found is None:
-                raise Missing(frozenset((key,)))
-            self.read[key] = found
+            raise Missing(frozenset((key,)))
+        self.read[key] = found
         if found.__class__ is Known:
             return found.value
         raise LostFact
+
+
+_NO_VARS: Mapping[str, object] = {}
 
 
 def meta(context: Context, fit: Fit | None) -> object:

@@ -19,6 +19,7 @@ from proxy.policy.world import Code
 
 Outcome = Allow | Deny | NeedFacts
 _NONE = Plan()
+_NO_NEEDS: frozenset[FactKey] = frozenset()
 _RENEWALS = {"refresh": "connect", "sub_refresh": "subscribe"}
 
 
@@ -32,30 +33,33 @@ class Decider:
     def decide(self, request: Request, facts: Facts) -> Outcome:
         """The decision, or the facts it needs; whatever goes wrong inside denies."""
         try:
-            return Decision(self, facts, {}).decide(request)
+            return Decision(self, request, facts, {}).decide()
         except Exception as error:  # noqa: BLE001 - total: an unforeseen failure is a refusal
             return Deny(reason="error", revision=self.revision, detail=type(error).__name__)
 
 
-class Decision:
+class Decision(Context):
     """One decision; its parts (server-side subscriptions, answers that read a channel) share what was read."""
 
-    __slots__ = ("by", "context", "facts", "needs", "read", "watch")
+    __slots__ = ("by", "needs", "watch")
 
-    def __init__(self, by: Decider, facts: Facts, read: dict[FactKey, Known | Lost], watch: Watch | None = None) -> None:
-        self.by, self.facts, self.read, self.watch = by, facts, read, watch
-        self.needs: frozenset[FactKey] = frozenset()
+    def __init__(
+        self, by: Decider, request: Request, facts: Facts, read: dict[FactKey, Known | Lost], watch: Watch | None = None
+    ) -> None:
+        super().__init__(request, facts, by.plans.lets, read)
+        self.by, self.watch = by, watch
+        self.needs: frozenset[FactKey] = _NO_NEEDS
 
-    def decide(self, request: Request) -> Outcome:
-        """The decision on a request."""
-        renewal = _RENEWALS.get(request.op)
-        if renewal is not None:
-            request = dataclasses.replace(request, op=renewal)
-        self.context = Context(request, self.facts, self.by.plans.lets, self.read)
+    def decide(self) -> Outcome:
+        """The decision on the request."""
+        request = self.request
         if request.service is not None:
             return self._service(request)
         if not request.user and (request.user is None or not self.by.guests):
             return self.deny("no_identity")
+        renewal = _RENEWALS.get(request.op)
+        if renewal is not None:
+            request = self.request = dataclasses.replace(request, op=renewal)
         if request.op == "connect":
             return self._connect(renewal=renewal is not None)
         if request.op == "rpc":
@@ -77,19 +81,17 @@ class Decision:
         """The value of an expression; raises `Failed`, `LostFact` or `Missing`."""
         if self.watch is None:
             try:
-                return code.run(self.context, self.context.request)
+                return code.run(self, self.request)
             except Exception:  # noqa: BLE001, S110 - whatever it was, the exact evaluation says what it means
                 pass
-        return exact(code, self.context, self.by.statics, self.watch)
+        return exact(code, self, self.by.statics, self.watch)
 
     def _channel(self, request: Request) -> Outcome:
-        channel = request.channel
-        if channel is None or not well_formed(channel):
-            return self.deny("bad_channel")
+        channel = request.channel or ""
         found = self.by.index.find(channel)
         if found is None:
-            return self.deny("no_channel")
-        plans, self.context.vars = found
+            return self.deny("no_channel" if well_formed(channel) else "bad_channel")
+        plans, self.vars = found
         plan = plans.get(request.op)
         return self.deny("no_rule") if plan is None else settle(self, plan, grant)
 
@@ -134,8 +136,7 @@ class Decision:
 
     def _part(self, op: str, channel: str, allowed: dict[str, Allow], refused: dict[str, Deny]) -> None:
         """The decision on another operation of the same user."""
-        own = self.context.request
-        part = Decision(self.by, self.facts, self.read, self.watch)
+        own = self.request
         request = Request(
             op=op,
             user=own.user,
@@ -146,7 +147,7 @@ class Decision:
             labels=own.labels,
             timestamp_ms=own.timestamp_ms,
         )
-        match part.decide(request):
+        match Decision(self.by, request, self.facts, self.read, self.watch).decide():
             case Allow() as allow:
                 allowed[channel] = allow
             case Deny() as deny:

@@ -32,9 +32,9 @@ class Request:
     data: object = None
     ambiguous: bool = False
     meta: object = None
-    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    labels: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+    tags: Mapping[str, str] | None = None
     name: str = ""
     version: str = ""
     timestamp_ms: int | None = None

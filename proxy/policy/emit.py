@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from proxy.policy import functions, operations, syntax
-from proxy.policy.context import argument
+from proxy.policy.context import UNSET, argument
 from proxy.policy.flow import is_null
-from proxy.policy.names import BUILTINS, sure
+from proxy.policy.names import BUILTINS, MAPS, NOTHING, sure
 from proxy.policy.types import BOOL, DOUBLE, INT, STRING, ListOf, MapOf, Record, Type, fitter
-from proxy.policy.world import Binding, Book
+from proxy.policy.world import Binding, Book, Code
 
 ALLOWED = (
     *(ast.Expression, ast.Lambda, ast.arguments, ast.arg, ast.Name, ast.Load, ast.Store, ast.Constant, ast.Attribute, ast.Subscript),
@@ -52,11 +52,13 @@ class Emitter:
         self.constants: dict[str, Any] = {}
         self.payload = False
 
-    def function(self, node: syntax.Expression, bindings: Mapping[str, Binding], *, payload: bool) -> Callable[..., object]:
-        """A function of context and request that gives the value of the expression or raises."""
-        self.bindings, self.payload, self.constants = bindings, payload, {}
+    def function(self, code: Code, bindings: Mapping[str, Binding]) -> Callable[..., object]:
+        """A function of context and request that gives the value of a checked expression or raises; a condition gives a bool."""
+        node = code.node
+        self.bindings, self.payload, self.constants = bindings, code.payload, {}
+        body = self.truth(node) if code.type == BOOL else self.emit(node)
         arguments = ast.arguments(posonlyargs=[], args=[ast.arg("c"), ast.arg("r")], kwonlyargs=[], kw_defaults=[], defaults=[])
-        tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(args=arguments, body=self.emit(node))))
+        tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(args=arguments, body=body)))
         verify(tree)
         made = eval(compile(tree, f"<{node.at}>", "eval"), {"__builtins__": {}, **self.constants})  # noqa: S307 - of verified nodes
         return cast("Callable[..., object]", made)
@@ -93,7 +95,7 @@ class Emitter:
 
     def _name(self, node: syntax.Name) -> ast.expr:
         if node.id in self.bindings:
-            return self.call(self.lets[self.bindings[node.id].slot], *_arguments())
+            return self._let(self.bindings[node.id].slot)
         if node.id not in BUILTINS:
             return ast.Name(id=f"v_{node.id}", ctx=ast.Load())
         if node.id == "meta":
@@ -103,7 +105,15 @@ class Emitter:
         if node.id == "data" and self.payload:
             return _attribute("c", "payload")
         read = _attribute("r", node.id)
+        if node.id in MAPS:
+            return ast.BoolOp(op=ast.Or(), values=[read, self.constant(NOTHING)])
         return read if BUILTINS[node.id].sure else self.call(sure, read, ast.Constant(value=node.id))
+
+    def _let(self, slot: int) -> ast.expr:
+        """What the decision remembers of a let, or its evaluation."""
+        kept = ast.Subscript(value=_attribute("c", "lets"), slice=ast.Constant(value=slot), ctx=ast.Load())
+        fresh = _compare(kept, ast.Is(), self.constant(UNSET))
+        return ast.IfExp(test=fresh, body=self.call(self.lets[slot], *_arguments()), orelse=kept)
 
     def _member(self, node: syntax.Member) -> ast.expr:
         return self._get(node.of, node.name.text)

@@ -14,7 +14,7 @@ from proxy.policy.context import Context, LostFact, Missing, argument, meta
 from proxy.policy.decision import FactKey
 from proxy.policy.names import BUILTINS, reader
 from proxy.policy.operations import Failed
-from proxy.policy.types import Fit
+from proxy.policy.types import BOOL, Fit
 from proxy.policy.world import Binding, Code
 
 
@@ -65,7 +65,7 @@ def exact(code: Code, context: Context, statics: Statics, watch: Watch | None = 
             raise LostFact
         case Need():
             raise Missing(found.keys)
-    return found
+    return operations.truth(found) if code.type == BOOL else found
 
 
 class Exact:
@@ -122,6 +122,8 @@ class Exact:
 
     def _let(self, binding: Binding) -> Outcome:
         memory = self.context.exact
+        if memory is None:
+            memory = self.context.exact = {}
         if binding.slot not in memory:
             memory[binding.slot] = Exact(self.context, self.statics, binding.value, self.watch).evaluate(binding.value.node)
         return memory[binding.slot]

@@ -102,6 +102,12 @@ HIDDEN = frozenset(BUILTINS) | FUNCTIONS | METHOD_NAMES | RESERVED
 """Names that a let, fact or macro variable must not hide."""
 
 
+MAPS = frozenset(("labels", "headers", "tags"))
+"""Names that are empty maps where the request has none."""
+
+NOTHING: Mapping[str, str] = {}
+
+
 def sure(value: object, name: str) -> object:
     """The value of a name that this request may lack."""
     if value is None:
@@ -111,6 +117,8 @@ def sure(value: object, name: str) -> object:
 
 def reader(name: str) -> Callable[[Request], object]:
     """Reads a built-in name that is an attribute of the request."""
+    if name in MAPS:
+        return lambda request: getattr(request, name) or NOTHING
     if BUILTINS[name].sure:
         return lambda request: getattr(request, name)
     return lambda request: sure(getattr(request, name), name)

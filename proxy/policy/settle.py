@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 from proxy.policy.context import LostFact, Missing
 from proxy.policy.decision import Allow, Deny, Limit, NeedFacts, Request
 from proxy.policy.functions import text
-from proxy.policy.operations import Failed, truth
+from proxy.policy.operations import Failed
 from proxy.policy.plan import LimitPlan, Plan, RulePlan
 from proxy.policy.schemas import Schema
 from proxy.policy.types import Misfit
@@ -32,12 +32,12 @@ def settle(
 
 
 def _denied(decision: "Decision", plan: Plan) -> Deny | None:
-    ambiguous = decision.context.request.ambiguous
+    ambiguous = decision.request.ambiguous
     for deny in plan.denies:
         if ambiguous and deny.looks:
             return decision.deny("schema", deny, "the payload can be read in two ways")
         try:
-            if truth(decision.value(deny.when)):
+            if decision.value(deny.when):
                 return decision.deny(deny.reason, deny)
         except Missing as missing:
             decision.needs |= missing.keys
@@ -72,18 +72,17 @@ def _allowed(decision: "Decision", plan: Plan, finish: Callable[["Decision", Rul
 
 
 def _on(decision: "Decision", rule: RulePlan) -> bool:
-    channel = decision.context.request.channel
+    channel = decision.request.channel
     found = rule.pattern.matches(channel) if rule.pattern is not None and channel is not None else None
-    decision.context.vars = found or {}
+    decision.vars = found or {}
     return found is not None
 
 
 def _holds(decision: "Decision", rule: RulePlan) -> bool:
-    context = decision.context
     if rule.looks:
-        _fitting(context.request, rule)
-        context.payload = _fitted(rule.schema, context.request.data) if rule.schema else context.request.data
-    return rule.when is None or truth(decision.value(rule.when))
+        _fitting(decision.request, rule)
+        decision.payload = _fitted(rule.schema, decision.request.data) if rule.schema else decision.request.data
+    return rule.when is None or decision.value(rule.when)
 
 
 def _fitted(schema: Schema, data: object) -> object:
@@ -126,7 +125,7 @@ def _look_ahead(decision: "Decision", rule: RulePlan, late: Code | None) -> None
 
 def grant(decision: "Decision", rule: RulePlan) -> Allow:
     """What the rule grants; raises as its obligations do."""
-    obligations, request = rule.obligations, decision.context.request
+    obligations, request = rule.obligations, decision.request
     allow = Allow(
         rule=rule.id,
         at=rule.at,
@@ -140,7 +139,7 @@ def grant(decision: "Decision", rule: RulePlan) -> Allow:
         allow.data = _stamped(decision, rule) if obligations.stamp else request.data
     if obligations.tags is not None:
         own = {key: text(value) for key, value in decision.value(obligations.tags).items()}
-        allow.tags = {**request.tags, **own}
+        allow.tags = {**(request.tags or {}), **own}
     elif request.tags:
         allow.tags = request.tags
     if obligations.idempotency is not None:
@@ -158,7 +157,7 @@ _PASSED_ON = frozenset(("publish", "map_publish", "broadcast"))
 
 
 def _stamped(decision: "Decision", rule: RulePlan) -> object:
-    sent = cast("dict[str, object]", decision.context.request.data)
+    sent = cast("dict[str, object]", decision.request.data)
     return {**sent, **{key: decision.value(code) for key, code in rule.obligations.stamp}}
 
 

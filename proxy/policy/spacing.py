@@ -11,9 +11,10 @@ COMMENT = "COMMENT"
 
 _SPELLED = {"AND_WORD": "&&", "OR_WORD": "||", "NOT_WORD": "!"}
 _OPERANDS = frozenset(["WORD", "STRING", "INT", "DOUBLE", "TRUE", "FALSE", "NULL"])
-_OBLIGATIONS = ("SCHEMA", "STAMP", "TAGS", "SKIP_HISTORY", "IDEMPOTENCY", "INFO", "DATA", "EXPIRE", "LIMIT")
-_CLAUSES = frozenset((*_OBLIGATIONS, "META", "HEADERS", "LABELS", "KEY", "BY", "STAMPS", "BECAUSE"))
-"""Terminals that begin an obligation of a rule or a part of an expectation."""
+_OBLIGATIONS = frozenset(("SCHEMA", "STAMP", "TAGS", "SKIP_HISTORY", "IDEMPOTENCY", "INFO", "DATA", "EXPIRE", "LIMIT"))
+_PARTS = frozenset(("DATA", "META", "HEADERS", "LABELS", "TAGS", "KEY", "BY", "STAMPS", "BECAUSE"))
+_CLAUSES = {"ALLOW": _OBLIGATIONS | _PARTS, "DENY": _PARTS, "MATRIX": frozenset(("CHANNELS", "OPERATIONS", "EXPECT"))}
+"""What begins an obligation of a rule, a part of an expectation or of a matrix, by the first word of the statement."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -71,7 +72,7 @@ class Spacing:
                 self.head = lexeme
             closed = self.close() if lexeme.text in ("}", "]", ")") else ""
             piece = Piece(text=spell(lexeme), line=lexeme.line, depth=self.depth(), gap=self.gap(lexeme, closed), block=closed == "block")
-            piece.clause = lexeme.type in _CLAUSES and not piece.depth and self.head.type in ("ALLOW", "DENY") and lexeme is not self.head
+            piece.clause = not piece.depth and lexeme.type in _CLAUSES.get(self.head.type, ())
             if lexeme.text in ("{", "[", "("):
                 piece.block = self.open(lexeme)
             piece.end = self.ends(lexeme, closed)

@@ -201,7 +201,8 @@ class Expired:
         return body("result", {"expired": True})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: one is made for every subscription, and freezing would double what that costs.
+@dataclass(slots=True, kw_only=True)
 class Subscribed:
     """The client is subscribed until `expire_at`, Unix seconds, None for as long as it is connected."""
 
@@ -216,8 +217,16 @@ class Subscribed:
 
     def encode(self) -> bytes:
         """Write the body."""
-        override = self.override and self.override.members()
-        return body("result", present(expire_at=self.expire_at, info=self.info, data=self.data, override=override))
+        result: dict[str, object] = {}
+        if self.expire_at is not None:
+            result["expire_at"] = self.expire_at
+        if self.info is not None:
+            result["info"] = self.info
+        if self.data is not None:
+            result["data"] = self.data
+        if self.override is not None:
+            result["override"] = self.override.members()
+        return body("result", result)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ def moment(expire_at: int | None) -> None:
 def finite(*values: object) -> None:
     """Refuse NaN and infinities, which would be written as null."""
     for value in values:
-        if isinstance(value, float) and not isfinite(value):
+        if value is not None and isinstance(value, float) and not isfinite(value):
             message = f"{value} cannot be written as JSON"
             raise Fault(message)
 

@@ -161,6 +161,7 @@ async def test_a_failing_query_is_a_fault_that_names_the_database_and_no_argumen
     with pytest.raises(FactFault) as caught:
         await load(database, STRING, "select absent from accounts where id = :uid", uid="secret")
     assert str(caught.value) == "database main: no such column: absent"
+    assert "secret" not in str(caught.value.__cause__)
 
 
 async def test_the_database_cannot_be_written(database: Database) -> None:

@@ -95,8 +95,9 @@ async def test_a_place_with_anothers_token_leaves_the_next_place() -> None:
     "undefined",
 ])  # fmt: skip
 async def test_a_bad_token_ends_the_chain(bad: str) -> None:
-    both = shown({"auth": {"token": token("a")}}, authorization=f"Bearer {bad}", cookie=f"session={token('b')}")
-    assert await chain(A, B, GUEST).identify(both) == NOBODY
+    good = {"auth": {"token": token("a")}, "name": "Ada"}
+    assert await chain(A, B, GUEST).identify(shown(good, authorization=f"Bearer {bad}", user_agent="x")) == NOBODY
+    assert await chain(A, B, GUEST).identify(shown(authorization=f"Bearer {bad}", cookie=f"session={token('b')}")) == NOBODY
 
 
 async def test_what_the_policy_cannot_describe_is_nobody() -> None:

@@ -59,18 +59,21 @@ async def opened(browser: BrowserContext, live: World) -> Page:
     return page
 
 
+async def ask(page: Page, script: str, argument: object = None) -> object:
+    return await asyncio.wait_for(page.evaluate(script, argument), 15)
+
+
 async def start(page: Page, live: World, user: str, transport: str) -> object:
-    return await page.evaluate(START, {"user": user, "transport": transport, "url": live.centrifugo.url})
+    return await ask(page, START, {"user": user, "transport": transport, "url": live.centrifugo.url})
 
 
 async def listen(page: Page, channel: str, *, with_token: bool = False) -> object:
-    return await page.evaluate("([channel, withToken]) => listen(channel, withToken)", [channel, with_token])
+    return await ask(page, "([channel, withToken]) => listen(channel, withToken)", [channel, with_token])
 
 
 async def publish(page: Page, channel: str, data: object) -> object:
-    return await page.evaluate(
-        "([channel, data]) => client.publish(channel, data).then(() => 'published', (error) => error.code)", [channel, data]
-    )
+    publishing = "([channel, data]) => client.publish(channel, data).then(() => 'published', (error) => error.code)"
+    return await ask(page, publishing, [channel, data])
 
 
 async def heard(page: Page, **members: object) -> None:
@@ -79,8 +82,7 @@ async def heard(page: Page, **members: object) -> None:
     )
 
 
-async def _lives(page: Page, live: World, transport: str) -> None:
-    assert await start(page, live, "42", transport) == transport
+async def lives(page: Page, live: World) -> None:
     assert await listen(page, "notifications#42", with_token=True) == "subscribed"
     assert await listen(page, "notifications#43", with_token=True) == 1
     assert await listen(page, "chat:doc-7") == "subscribed"
@@ -98,13 +100,17 @@ async def _lives(page: Page, live: World, transport: str) -> None:
 
 @pytest.mark.parametrize("transport", ["websocket", "sse", "http_stream"])
 async def test_a_browser_may_what_the_policy_says_over_every_transport(browser: BrowserContext, live: World, transport: str) -> None:
-    await _lives(await opened(browser, live), live, transport)
+    page = await opened(browser, live)
+    assert await start(page, live, "42", transport) == transport
+    await lives(page, live)
 
 
 @pytest.mark.parametrize("version", ["5.4.9"])
 async def test_a_browser_may_what_the_policy_says_over_sockjs(browser: BrowserContext, live: World) -> None:
     await browser.add_init_script(path=SOCKJS)
-    await _lives(await opened(browser, live), live, "sockjs")
+    page = await opened(browser, live)
+    assert await start(page, live, "42", "sockjs") == "sockjs-websocket"
+    await lives(page, live)
 
 
 async def test_a_browser_of_a_suspended_user_stops_at_once(browser: BrowserContext, live: World) -> None:
@@ -118,9 +124,9 @@ async def test_a_browser_that_was_offline_recovers_what_it_missed(browser: Brows
     for each, user in ((page, "42"), (other, "43")):
         await start(each, live, user, "websocket")
         assert await listen(each, "chat:doc-7") == "subscribed"
-    gone = asyncio.ensure_future(page.evaluate("() => new Promise((resolve) => client.once('connecting', () => resolve()))"))
+    await ask(page, "() => { window.gone = new Promise((resolve) => client.once('connecting', () => resolve())); }")
     await browser.set_offline(True)
-    await gone
+    await ask(page, "() => gone")
     assert await publish(other, "chat:doc-7", {"type": "message", "text": "missed"}) == "published"
     await browser.set_offline(False)
     await heard(page, recovered=True)

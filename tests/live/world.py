@@ -55,7 +55,7 @@ async def world(version: str, folder: Path, told: Secrets | None = None) -> Asyn
         page = Page(provider=provider, orders=orders, centrifugo=server.port, library=LIBRARY)
         started = asyncio.Event()
         app = create(_settings(server.url), demo(), variables, page.routes(), notes)
-        running = asyncio.create_task(run(app, sockets, started))
+        running = asyncio.create_task(run(app, sockets, started.set))
         try:
             async with asyncio.timeout(10):
                 await started.wait()

@@ -238,7 +238,7 @@ def test_a_watched_decision_shows_every_part_and_decides_alike() -> None:
     rules = policy(f'{ACCOUNT}let me = account(user);\nchannel "c" {{ allow subscribe when me != null && "a" in me.roles; }}')
     facts = known({ANN: {"roles": ["a"], "suspended": False, "boss": None}})
     seen: list[object] = []
-    found = Decision(rules.decider, facts, {}, lambda _, outcome: seen.append(outcome)).decide(subscribe("c"))
+    found = Decision(rules.decider, subscribe("c"), facts, {}, lambda _, outcome: seen.append(outcome)).decide()
     assert isinstance(found, Allow)
     assert seen.count(True) == 3
     assert {"roles": ["a"], "suspended": False, "boss": None} in seen

@@ -121,5 +121,5 @@ def test_compiled_and_exact_evaluation_agree(
         request = Request(op="publish", user="u", channel="c:a", data=data, meta=meta, labels={"k": "a"}, timestamp_ms=5)
         at_hand = Facts({KEY: fact} if fact else {})
         fast = loaded.policy.decide(request, at_hand)
-        slow = Decision(loaded.policy.decider, at_hand, {}, lambda _node, _outcome: None).decide(request)
+        slow = Decision(loaded.policy.decider, request, at_hand, {}, lambda _node, _outcome: None).decide()
         assert repr(outcome(fast)) == repr(outcome(slow)), texts

@@ -149,7 +149,14 @@ LONG = '"' + "x" * 40 + '"'
     [
         (
             f'channel "x" {{ allow publish when user == {LONG} info = {{"a": 1}} stamp a = 1, b = 2 limit 1/1s; }}',
-            ['channel "x" {', f"  allow publish when user == {LONG}", '    info = {"a": 1}', "    stamp a = 1, b = 2", "    limit 1/1s;", "}"],
+            [
+                'channel "x" {',
+                f"  allow publish when user == {LONG}",
+                '    info = {"a": 1}',
+                "    stamp a = 1, b = 2",
+                "    limit 1/1s;",
+                "}",
+            ],
         ),
         (
             'channel "x" { allow publish\n limit 1/1s; }',
@@ -167,7 +174,10 @@ LONG = '"' + "x" * 40 + '"'
         ("let a = [\n1, [\n2], [3]];", ["let a = [", "  1,", "  [", "    2", "  ],", "  [3]", "];"]),
         ('let a = [1] == {\n"k": 1};', ["let a = [1] == {", '  "k": 1', "};"]),
         ("let a = [\n];", ["let a = [];"]),
-        ('channel "x" {\nallow publish info = {\n"a": 1}; }', ['channel "x" {', "  allow publish", "    info = {", '      "a": 1', "    };", "}"]),
+        (
+            'channel "x" {\nallow publish info = {\n"a": 1}; }',
+            ['channel "x" {', "  allow publish", "    info = {", '      "a": 1', "    };", "}"],
+        ),
         ('channel "x" { let a = 1; // why\n allow publish; }', ['channel "x" {', "  let a = 1;  // why", "  allow publish;", "}"]),
         (
             'channel "x" // why\n{ allow publish; } // end',
@@ -197,12 +207,25 @@ def test_lines_break_where_they_must_or_the_author_broke_them(text: str, lines: 
 
 
 def test_parts_of_expectations_break_like_obligations() -> None:
-    text = f'language 1;\ntest "a" {{ as "1" {{ allow publish "x" data {{"a": {LONG}}} by "y" stamps {{"a": "b"}}; deny publish "x" because schema; }} }}'
-    assert unchanged("a.test.policy", text).split("\n")[2:6] == [
+    expectations = f'allow publish "x" data {{"a": {LONG}}} by "y" stamps {{"a": "b"}}; deny publish "x" because schema;'
+    assert unchanged("a.test.policy", f'language 1;\ntest "a" {{ as "1" {{ {expectations} }} }}').split("\n")[2:6] == [
         '  as "1" {',
         '    allow publish "x"',
         f'      data {{"a": {LONG}}}',
         '      by "y"',
+    ]
+
+
+def test_parts_of_a_matrix_that_is_too_long_stand_on_lines_of_their_own() -> None:
+    matrix = f'matrix users ["1", {LONG}] channels ["x", {LONG}] operations [subscribe, publish] expect """\n  x\n""";'
+    assert unchanged("a.test.policy", f"language 1;\n{matrix}").split("\n")[1:] == [
+        f'matrix users ["1", {LONG}]',
+        f'  channels ["x", {LONG}]',
+        "  operations [subscribe, publish]",
+        '  expect """',
+        "  x",
+        '""";',
+        "",
     ]
 
 
@@ -232,7 +255,8 @@ def expressions() -> some.SearchStrategy[str]:
 @settings(deadline=None, max_examples=60)
 @given(expressions(), expressions())
 def test_any_rule_survives_formatting(when: str, value: str) -> None:
-    unchanged("a.policy", f'language 1;\nchannel "x" {{ allow publish as p when {when} info = {value} limit 1/1s; }} // e\nlet a = {value};')
+    rule = f"allow publish as p when {when} info = {value} limit 1/1s;"
+    unchanged("a.policy", f'language 1;\nchannel "x" {{ {rule} }} // e\nlet a = {value};')
 
 
 @settings(deadline=None, max_examples=60)

@@ -57,7 +57,8 @@ def test_colours_are_there_when_asked_for(id_: str, code: int) -> None:
 
 def test_the_summary_counts_by_severity() -> None:
     assert summary([]) == "no findings"
-    assert summary([finding(), finding(), finding(id_="open-publish"), finding(id_="unused-let")]) == "2 errors, 1 security finding, 1 warning"
+    findings = [finding(), finding(), finding(id_="open-publish"), finding(id_="unused-let")]
+    assert summary(findings) == "2 errors, 1 security finding, 1 warning"
 
 
 def test_json_has_the_documented_members() -> None:
