@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from bench import rivals, service
@@ -19,6 +20,7 @@ async def opened() -> AsyncIterator[Case]:
             yardstick=Candidate(name="echo", app=rivals.echo, fits=lambda number, body: bool(body == service.asked(number))),
             candidates=[
                 centrigate,
+                replace(centrigate, name="centrigate, plain ASGI", http="httptools"),
                 Candidate(name="starlette", app=rivals.starlette(), fits=service.granted),
                 Candidate(name="fastapi", app=rivals.fastapi(), fits=service.granted),
             ],

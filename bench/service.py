@@ -14,6 +14,7 @@ from uvicorn.lifespan.on import LifespanOn
 
 from bench.slices import REQUESTS, Candidate
 from proxy.app import create
+from proxy.cli.swift import Swift
 from proxy.policy.load import load
 from proxy.settings import Settings
 
@@ -61,7 +62,7 @@ async def opened() -> AsyncIterator[Candidate]:
         lifespan = LifespanOn(Config(service, log_config=None))
         await lifespan.startup()
         try:
-            yield Candidate(name="centrigate", app=service, fits=granted)
+            yield Candidate(name="centrigate", app=service, fits=granted, http=Swift)
         finally:
             await lifespan.shutdown()
 

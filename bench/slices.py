@@ -34,11 +34,12 @@ _LENGTH: Final = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An application; `fits` looks at the body of its reply to the request with that number."""
+    """An application; `fits` looks at the body of its reply to the request with that number, `http` is uvicorn's protocol under it."""
 
     name: str
     app: ASGIApp
     fits: Callable[[int, Any], bool]
+    http: Any = "httptools"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ class Rig:
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         config = uvicorn.Config(
             candidate.app,
-            http="httptools",
+            http=candidate.http,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -7,9 +7,9 @@ Everything is built once and handed down; nothing below looks anything up.
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -29,6 +29,7 @@ from proxy.gateway.api import Gateway
 from proxy.gateway.keys import Keys
 from proxy.grants.grace import Grace
 from proxy.hooks.answers import Answers
+from proxy.hooks.command import Command
 from proxy.hooks.connect import Connect
 from proxy.hooks.map_publish import MapPublish
 from proxy.hooks.map_remove import MapRemove
@@ -47,7 +48,6 @@ from proxy.stores.memory import Buckets
 from proxy.tokens.issue import Issuer
 from proxy.tokens.mint import Minter
 from proxy.wire import requests
-from proxy.wire.replies import Reply
 
 _Asked = TypeVar("_Asked")
 
@@ -55,13 +55,13 @@ _Asked = TypeVar("_Asked")
 class Service:
     """The ASGI application: hooks are found by their path at once, all else goes through Starlette's router."""
 
-    def __init__(self, hooks: Mapping[str, ASGIApp], rest: ASGIApp) -> None:
-        self._hooks = hooks
+    def __init__(self, hooks: Mapping[str, Endpoint[Any]], rest: ASGIApp) -> None:
+        self.hooks = hooks
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of any kind."""
-        hook = self._hooks.get(scope["path"]) if scope["type"] == "http" else None
+        hook = self.hooks.get(scope["path"]) if scope["type"] == "http" else None
         await (hook or self._rest)(scope, receive, send)
 
 
@@ -107,15 +107,15 @@ def _both(first: Watch, second: Watch) -> Watch:
     return watch
 
 
-def _hooks(settings: Settings, gate: Gate, chain: Chain, metrics: Metrics, flight: Flight, seen: Watch) -> Mapping[str, ASGIApp]:
+def _hooks(settings: Settings, gate: Gate, chain: Chain, metrics: Metrics, flight: Flight, seen: Watch) -> Mapping[str, Endpoint[Any]]:
     secrets = (settings.hook_secret, settings.hook_secret_previous or settings.hook_secret)
     door = Door([_bytes(secret) for secret in secrets], settings.max_body)
     answers = Answers(explain=settings.explain_to_clients)
     renewals = Renewals(gate, Grace(settings.refresh_grace, epoch_ms), epoch_ms)
     connect = Connect(gate, chain, answers, epoch_ms, seen)
-    refresh, sub_refresh = Refresh(renewals), SubRefresh(renewals)
+    refresh, sub_refresh, polled = Refresh(renewals), SubRefresh(renewals), SharedPollRefresh()
 
-    def at(event: Event[_Asked]) -> tuple[str, ASGIApp]:
+    def at(event: Event[_Asked]) -> tuple[str, Endpoint[Any]]:
         return f"/centrifugo/{event.name}", Endpoint(event, door, flight, metrics.meter(event.name))
 
     return dict(
@@ -137,18 +137,18 @@ def _hooks(settings: Settings, gate: Gate, chain: Chain, metrics: Metrics, fligh
                     undecided=sub_refresh.undecided,
                 )
             ),
-            at(_event("subscribe", requests.decode_subscribe, Subscribe(gate, answers, epoch_ms))),
-            at(_event("publish", requests.decode_publish, Publish(gate, answers, epoch_ms))),
-            at(_event("rpc", requests.decode_rpc, Rpc(gate, answers, epoch_ms))),
-            at(_event("map_publish", requests.decode_map_publish, MapPublish(gate, answers, epoch_ms))),
-            at(_event("map_remove", requests.decode_map_remove, MapRemove(gate, answers, epoch_ms))),
-            at(_event("shared_poll_refresh", requests.decode_shared_poll_refresh, SharedPollRefresh())),
+            at(_command("subscribe", requests.decode_subscribe, Subscribe(gate, answers, epoch_ms))),
+            at(_command("publish", requests.decode_publish, Publish(gate, answers, epoch_ms))),
+            at(_command("rpc", requests.decode_rpc, Rpc(gate, answers, epoch_ms))),
+            at(_command("map_publish", requests.decode_map_publish, MapPublish(gate, answers, epoch_ms))),
+            at(_command("map_remove", requests.decode_map_remove, MapRemove(gate, answers, epoch_ms))),
+            at(Event(name="shared_poll_refresh", decode=requests.decode_shared_poll_refresh, reply=lambda asked, _: polled(asked))),
         )
     )
 
 
-def _event(name: str, decode: Callable[[bytes], _Asked], hook: Callable[[_Asked], Awaitable[Reply]]) -> Event[_Asked]:
-    return Event(name=name, decode=decode, reply=lambda asked, _: hook(asked))
+def _command(name: str, decode: Callable[[bytes], _Asked], hook: Command[_Asked, Any]) -> Event[_Asked]:
+    return Event(name=name, decode=decode, reply=lambda asked, _: hook(asked), now=hook.now)
 
 
 def _bytes(secret: SecretStr) -> bytes:

@@ -1,7 +1,7 @@
 """The one way to a decision: the policy, the facts it asks for, and the limit of the rule that holds."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
+from typing import Protocol, cast
 
 from proxy.policy.decision import Allow, Deny, FactKey, Known, Limit, Lost, NeedFacts, Request
 from proxy.policy.policy import Policy
@@ -56,13 +56,22 @@ class Gate:
     def __init__(self, *, policy: Policy, source: Source, limits: Limits, watch: Watch | None = None) -> None:
         self.policy, self._source, self._limits, self._watch = policy, source, limits, watch
 
+    def now(self, request: Request) -> Allow | Deny | None:
+        """The decision if every fact that it needs is at hand; else None, and nothing has happened."""
+        found = self.policy.decide(request, self._source)
+        return None if found.__class__ is NeedFacts else self._settled(request, cast("Allow | Deny", found))
+
     async def decide(self, request: Request) -> Allow | Deny:
         """The decision; waits only when a fact must be loaded first."""
         policy = self.policy
         found = policy.decide(request, self._source)
         if isinstance(found, NeedFacts):
             found = await self._after_loading(policy, request, found)
-        if isinstance(found, Allow) and found.limit is not None and request.op not in RENEWALS and not self._limits.take(found.limit):
+        return self._settled(request, found)
+
+    def _settled(self, request: Request, found: Allow | Deny) -> Allow | Deny:
+        """Takes from the limit of the rule that holds, last of all; a renewal takes nothing from what was granted before."""
+        if found.__class__ is Allow and found.limit is not None and request.op not in RENEWALS and not self._limits.take(found.limit):
             found = Deny(reason="limit", rule=found.rule, at=found.at, revision=found.revision, facts=found.facts)
         if self._watch is not None:
             self._watch(request, found)

@@ -4,6 +4,7 @@ import typer
 
 from proxy.cli.check import check
 from proxy.cli.decide import decide
+from proxy.cli.dev import dev
 from proxy.cli.evaluate import evaluate
 from proxy.cli.fmt import fmt
 from proxy.cli.serve import serve
@@ -14,6 +15,6 @@ def main() -> None:
     app = typer.Typer(
         name="centrigate", help="Decides who may connect, subscribe, publish and call on a Centrifugo server.", no_args_is_help=True
     )
-    for name, command in (("serve", serve), ("check", check), ("fmt", fmt), ("decide", decide), ("eval", evaluate)):
+    for name, command in (("serve", serve), ("dev", dev), ("check", check), ("fmt", fmt), ("decide", decide), ("eval", evaluate)):
         app.command(name)(command)
     app()

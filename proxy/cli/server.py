@@ -12,6 +12,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from proxy.cli.swift import Swift
 from proxy.errors import SetupFault
 
 KEEP_ALIVE_S: Final = 300
@@ -81,7 +82,7 @@ async def run(app: ASGIApp, sockets: Sequence[socket.socket], started: Callable[
 def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=Swift,
         ws="none",
         lifespan="on",
         log_config=None,

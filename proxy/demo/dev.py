@@ -19,7 +19,7 @@ from proxy.demo.identity import Provider
 from proxy.demo.page import LIBRARY, Page
 from proxy.demo.player import Notes, Player
 from proxy.demo.provide import PINNED, provide
-from proxy.demo.scenario import Places
+from proxy.demo.scenario import STEPS, Places, Step
 from proxy.demo.supervisor import Supervisor, endpoints, environment
 from proxy.errors import SetupFault
 from proxy.policy.load import load
@@ -52,6 +52,7 @@ class Options:
     centrifugo_port: int = 8000
     env: Path = Path(settings.FILE)
     database: Path = Path("var/demo.db")
+    steps: Sequence[Step] = STEPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ class Show:
     """Everything that runs while Centrifugo does."""
 
     def __init__(self, options: Options, ground: Ground, centrifugo: Supervisor, console: Console) -> None:
-        self._once = options.once
+        self._options = options
         self._ground = ground
         self._centrifugo = centrifugo
         self._console = console
@@ -108,7 +109,7 @@ class Show:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 await task
-            if playing in done and await playing and not self._once:
+            if playing in done and await playing and not self._options.once:
                 self._invite()
                 done, _ = await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
                 await done.pop()
@@ -128,7 +129,7 @@ class Show:
     async def _play(self, notes: Notes, started: asyncio.Event) -> bool:
         await started.wait()
         places = Places(service=self._ground.service, centrifugo=self._centrifugo.url, orders_key=self._key)
-        return await Player(places, notes, self._console).play()
+        return await Player(places, notes, self._console).play(self._options.steps)
 
     def _invite(self) -> None:
         ann, ben = (f"{origin}/demo#{person.id}" for origin, person in zip(self._ground.origins, (data.ANN, data.BEN), strict=True))

@@ -10,7 +10,7 @@ from httpx import HTTPError
 from rich.console import Console
 from rich.markup import escape
 
-from proxy.demo.scenario import STEPS, Places, Stage, Step, Unexpected
+from proxy.demo.scenario import Places, Stage, Step, Unexpected
 from proxy.policy.decision import Allow, Decision, Request
 
 SLOWEST: Final = 30.0
@@ -53,7 +53,7 @@ class Player:
         self._notes = notes
         self._console = console
 
-    async def play(self, steps: Sequence[Step] = STEPS) -> bool:
+    async def play(self, steps: Sequence[Step]) -> bool:
         """Play all steps; whether everything went as it must."""
         stage = Stage(self._places)
         try:

@@ -29,13 +29,14 @@ _REFUSALS: Final = frozenset({Refused, Disconnected, Expired})
 class Event(Generic[_Asked]):
     """A hook: how its body is read and who answers it.
 
-    `undecided` answers without a decision, when there is too much to do or something failed; hooks without one get a temporary error
+    `now` answers at once, or gives None when something must be waited for. `undecided` answers without a decision, when there is too much to do or something failed; hooks without one get a temporary error
     or status 5xx, which Centrifugo turns into a temporary error, too.
     """
 
     name: str
     decode: Callable[[bytes], _Asked]
     reply: Callable[[_Asked, Raw], Awaitable[Reply]]
+    now: Callable[[_Asked], Reply | None] | None = None
     undecided: Callable[[_Asked], Reply] | None = None
 
 
@@ -68,8 +69,17 @@ class Door:
         fits(length, self.most)
 
 
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What goes back: headers as ASGI has them."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
 class Endpoint(Generic[_Asked]):
-    """One hook as an ASGI application."""
+    """One hook as an ASGI application, and without waiting for a server that can do with that."""
 
     def __init__(self, event: Event[_Asked], door: Door, flight: Flight, meter: Meter) -> None:
         self._event = event
@@ -77,35 +87,55 @@ class Endpoint(Generic[_Asked]):
         self._flight = flight
         self._meter = meter
 
+    def swift(self, raw: Raw, body: bytes) -> Answer | None:
+        """Answer a POST whose body is here, if nothing has to be waited for; else None, and nothing has happened."""
+        event, asked = self._event, None
+        if event.now is None:
+            return None
+        began = perf_counter()
+        try:
+            self._door.admit("POST", raw)
+            asked = event.decode(body)
+            if self._flight.count >= self._flight.most:
+                return self._told("overload", LATER, began)
+            reply = event.now(asked)
+            return None if reply is None else self._told(_outcome(reply), reply, began)
+        except Exception as error:  # noqa: BLE001 - whatever it is, Centrifugo has to be answered
+            return self._failed(error, asked, began)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call; nothing is sent when the caller has left."""
         began = perf_counter()
-        flight, event, asked = self._flight, self._event, None
-        outcome: Outcome = "allowed"
-        flight.count += 1
+        self._flight.count += 1
         try:
-            raw = scope["headers"]
-            self._door.admit(scope["method"], raw)
-            asked = event.decode(await read(receive, self._door.most))
-            if flight.count > flight.most:
-                outcome, reply = "overload", event.undecided(asked) if event.undecided else LATER
-            else:
-                reply = await event.reply(asked, raw)
-                if type(reply) in _REFUSALS:
-                    outcome = "refused"
-            body = reply.encode()
-            status, headers = 200, [_JSON, (b"content-length", b"%d" % len(body))]
+            answer = await self._answer(scope["method"], scope["headers"], receive, began)
         except Gone:
             return
-        except Exception as error:  # noqa: BLE001 - whatever it is, Centrifugo has to be answered
-            outcome, status, headers, body = self._failed(error, asked)
         finally:
-            flight.count -= 1
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-        self._meter.record(outcome, perf_counter() - began)
+            self._flight.count -= 1
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
 
-    def _failed(self, error: Exception, asked: _Asked | None) -> tuple[Outcome, int, list[tuple[bytes, bytes]], bytes]:
+    async def _answer(self, method: str, raw: Raw, receive: Receive, began: float) -> Answer:
+        event, asked = self._event, None
+        try:
+            self._door.admit(method, raw)
+            asked = event.decode(await read(receive, self._door.most))
+            if self._flight.count > self._flight.most:
+                return self._told("overload", event.undecided(asked) if event.undecided else LATER, began)
+            reply = await event.reply(asked, raw)
+            return self._told(_outcome(reply), reply, began)
+        except Gone:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, Centrifugo has to be answered
+            return self._failed(error, asked, began)
+
+    def _told(self, outcome: Outcome, reply: Reply, began: float) -> Answer:
+        body = reply.encode()
+        self._meter.record(outcome, perf_counter() - began)
+        return Answer(status=200, headers=[_JSON, (b"content-length", b"%d" % len(body))], body=body)
+
+    def _failed(self, error: Exception, asked: _Asked | None, began: float) -> Answer:
         outcome: Outcome = "failed"
         status, headers, body = answer(error)
         if isinstance(error, Malformed):
@@ -113,9 +143,13 @@ class Endpoint(Generic[_Asked]):
         elif asked is not None and self._event.undecided is not None:
             try:
                 # A status other than 200 would prolong it without an end.
-                body = self._event.undecided(asked).encode()
-                outcome, status, headers = "undecided", 200, {"content-type": "application/json"}
+                return self._told("undecided", self._event.undecided(asked), began)
             except Exception as again:  # noqa: BLE001 - as above
                 answer(again)
+        self._meter.record(outcome, perf_counter() - began)
         pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-        return outcome, status, [*pairs, (b"content-length", b"%d" % len(body))], body
+        return Answer(status=status, headers=[*pairs, (b"content-length", b"%d" % len(body))], body=body)
+
+
+def _outcome(reply: Reply) -> Outcome:
+    return "refused" if type(reply) in _REFUSALS else "allowed"

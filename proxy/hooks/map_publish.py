@@ -1,42 +1,35 @@
 """A client wants to write a key of a map channel."""
 
-from proxy.hooks.answers import Answers
+from proxy.hooks.command import Command
 from proxy.hooks.payload import outgoing
-from proxy.hooks.ports import Clock, Decider
 from proxy.policy.decision import Allow, Request
 from proxy.wire.read import ambiguous
-from proxy.wire.replies import MapPublished, MapPublishReply
+from proxy.wire.replies import MapPublished
 from proxy.wire.requests import MapPublishRequest
 
 
-class MapPublish:
+class MapPublish(Command[MapPublishRequest, MapPublished]):
     """Asks whether the user may write the key; what a rule looked at goes out as the rule saw it."""
 
-    def __init__(self, gate: Decider, answers: Answers, clock: Clock) -> None:
-        self._gate = gate
-        self._answers = answers
-        self._clock = clock
-
-    async def __call__(self, request: MapPublishRequest) -> MapPublishReply:
-        """Answer the hook."""
-        decision = await self._gate.decide(
-            Request(
-                op="map_publish",
-                user=request.user,
-                channel=request.channel,
-                key=request.key,
-                client=request.client,
-                transport=request.transport,
-                data=request.data,
-                ambiguous=ambiguous(request.raw),
-                meta=request.meta,
-                timestamp_ms=self._clock(),
-            )
+    def ask(self, command: MapPublishRequest, now_ms: int) -> Request:
+        """What the gate is asked."""
+        return Request(
+            op="map_publish",
+            user=command.user,
+            channel=command.channel,
+            key=command.key,
+            client=command.client,
+            transport=command.transport,
+            data=command.data,
+            ambiguous=ambiguous(command.raw),
+            meta=command.meta,
+            timestamp_ms=now_ms,
         )
-        if not isinstance(decision, Allow):
-            return self._answers.command(decision)
+
+    def grant(self, allow: Allow, now_ms: int) -> MapPublished:  # noqa: ARG002 - a key has no end of ours
+        """What an allowed write is answered."""
         return MapPublished(
-            data=outgoing(decision),
-            tags=decision.tags or {},
-            idempotency_key=decision.idempotency_key or None,
+            data=outgoing(allow),
+            tags=allow.tags or {},
+            idempotency_key=allow.idempotency_key or None,
         )

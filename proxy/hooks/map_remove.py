@@ -1,34 +1,27 @@
-"""A client wants to remove a key from a map channel."""
+"""A client wants to remove a key of a map channel."""
 
-from proxy.hooks.answers import Answers
-from proxy.hooks.ports import Clock, Decider
+from proxy.hooks.command import Command
 from proxy.policy.decision import Allow, Request
-from proxy.wire.replies import MapRemoved, MapRemoveReply
+from proxy.wire.replies import MapRemoved
 from proxy.wire.requests import MapRemoveRequest
 
 
-class MapRemove:
+class MapRemove(Command[MapRemoveRequest, MapRemoved]):
     """Asks whether the user may remove the key."""
 
-    def __init__(self, gate: Decider, answers: Answers, clock: Clock) -> None:
-        self._gate = gate
-        self._answers = answers
-        self._clock = clock
-
-    async def __call__(self, request: MapRemoveRequest) -> MapRemoveReply:
-        """Answer the hook."""
-        decision = await self._gate.decide(
-            Request(
-                op="map_remove",
-                user=request.user,
-                channel=request.channel,
-                key=request.key,
-                client=request.client,
-                transport=request.transport,
-                meta=request.meta,
-                timestamp_ms=self._clock(),
-            )
+    def ask(self, command: MapRemoveRequest, now_ms: int) -> Request:
+        """What the gate is asked."""
+        return Request(
+            op="map_remove",
+            user=command.user,
+            channel=command.channel,
+            key=command.key,
+            client=command.client,
+            transport=command.transport,
+            meta=command.meta,
+            timestamp_ms=now_ms,
         )
-        if not isinstance(decision, Allow):
-            return self._answers.command(decision)
-        return MapRemoved(tags=decision.tags or {}, idempotency_key=decision.idempotency_key or None)
+
+    def grant(self, allow: Allow, now_ms: int) -> MapRemoved:  # noqa: ARG002 - a removal has no end
+        """What an allowed removal is answered."""
+        return MapRemoved(tags=allow.tags or {}, idempotency_key=allow.idempotency_key or None)

@@ -20,6 +20,9 @@ Renewed: TypeAlias = tuple[str, str]
 class Decider(Protocol):
     """Where decisions come from."""
 
+    def now(self, request: Request) -> Allow | Deny | None:
+        """Decide one request if nothing has to be waited for, as `decide` does; else None, and nothing has happened."""
+
     async def decide(self, request: Request) -> Allow | Deny:
         """Decide one request; takes one token of the limit of the rule that allows it."""
 

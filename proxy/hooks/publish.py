@@ -1,42 +1,35 @@
 """A client wants to publish."""
 
-from proxy.hooks.answers import Answers
+from proxy.hooks.command import Command
 from proxy.hooks.payload import outgoing
-from proxy.hooks.ports import Clock, Decider
 from proxy.policy.decision import Allow, Request
 from proxy.wire.read import ambiguous
-from proxy.wire.replies import Published, PublishReply
+from proxy.wire.replies import Published
 from proxy.wire.requests import PublishRequest
 
 
-class Publish:
+class Publish(Command[PublishRequest, Published]):
     """Asks whether the user may publish this; what a rule looked at goes out as the rule saw it."""
 
-    def __init__(self, gate: Decider, answers: Answers, clock: Clock) -> None:
-        self._gate = gate
-        self._answers = answers
-        self._clock = clock
-
-    async def __call__(self, request: PublishRequest) -> PublishReply:
-        """Answer the hook."""
-        decision = await self._gate.decide(
-            Request(
-                op="publish",
-                user=request.user,
-                channel=request.channel,
-                client=request.client,
-                transport=request.transport,
-                data=request.data,
-                ambiguous=ambiguous(request.raw),
-                meta=request.meta,
-                timestamp_ms=self._clock(),
-            )
+    def ask(self, command: PublishRequest, now_ms: int) -> Request:
+        """What the gate is asked."""
+        return Request(
+            op="publish",
+            user=command.user,
+            channel=command.channel,
+            client=command.client,
+            transport=command.transport,
+            data=command.data,
+            ambiguous=ambiguous(command.raw),
+            meta=command.meta,
+            timestamp_ms=now_ms,
         )
-        if not isinstance(decision, Allow):
-            return self._answers.command(decision)
+
+    def grant(self, allow: Allow, now_ms: int) -> Published:  # noqa: ARG002 - a publication has no end
+        """What an allowed publication is answered."""
         return Published(
-            data=outgoing(decision),
-            tags=decision.tags or {},
-            skip_history=decision.skip_history,
-            idempotency_key=decision.idempotency_key or None,
+            data=outgoing(allow),
+            tags=allow.tags or {},
+            skip_history=allow.skip_history,
+            idempotency_key=allow.idempotency_key or None,
         )

@@ -114,6 +114,10 @@ class Oracle:
         self.decision = decision
         self.asked: list[Request] = []
 
+    def now(self, request: Request) -> Allow | Deny | None:
+        self.asked.append(request)
+        return self.decision
+
     async def decide(self, request: Request) -> Allow | Deny:
         self.asked.append(request)
         return self.decision

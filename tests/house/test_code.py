@@ -13,6 +13,7 @@ VALUE = "dataclass(frozen=True, slots=True, kw_only=True)"
 OTHERWISE = {
     # Built for every call, where freezing costs more than the rest of the decoding.
     "proxy/wire/requests.py": {"*"},
+    "proxy/wire/replies.py": {"Subscribed"},
     "proxy/policy/decision.py": {"Request", "Allow"},
     "proxy/policy/policy.py": {"Seen"},
     "proxy/identity/chain.py": {"Credentials"},

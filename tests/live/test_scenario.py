@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from proxy.demo.player import Player
+from proxy.demo.scenario import STEPS
 from proxy.errors import SetupFault
 from tests.live.world import World
 
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.live
 
 async def test_every_step_of_the_scenario_goes_as_it_must(live: World) -> None:
     shown = io.StringIO()
-    played = await Player(live.places, live.notes, Console(file=shown, width=200)).play()
+    played = await Player(live.places, live.notes, Console(file=shown, width=200)).play(STEPS)
     assert played, shown.getvalue()
     assert "deny as suspended by deny/suspended (base.policy:" in shown.getvalue()
 

@@ -1,0 +1,158 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import jwt
+import pytest
+from starlette.applications import Starlette
+
+from proxy.demo.backend import Backend
+from proxy.demo.identity import Provider
+from proxy.demo.page import Page
+
+JSON = {"Content-Type": "application/json"}
+
+
+class Gateway(BaseHTTPRequestHandler):
+    """Answers the gateway's calls with what `reply` says, and keeps them."""
+
+    reply: tuple[int, object] = (200, {"result": {}})
+    got: list[tuple[str, str | None, object]]
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.got.append((self.path, self.headers["X-API-Key"], body))
+        status, value = self.reply
+        answer = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[type[Gateway]]:
+    handler = type("Own", (Gateway,), {"got": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        handler.port = server.server_address[1]  # type: ignore[attr-defined]  # for the page
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield handler
+        await asyncio.to_thread(server.shutdown)
+        thread.join()
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+@pytest.fixture
+async def visit(gateway: type[Gateway], provider: Provider, tmp_path: Path) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
+    orders = Backend(f"http://127.0.0.1:{gateway.port}", "key")  # type: ignore[attr-defined]  # see above
+    library = tmp_path / "centrifuge.js"
+    library.write_text("// the client")
+    clients: list[httpx.AsyncClient] = []
+
+    def make(file: Path = library) -> httpx.AsyncClient:
+        app = Starlette(routes=Page(provider=provider, orders=orders, centrifugo=8123, library=file).routes())
+        clients.append(httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8010"))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        await client.aclose()
+    await orders.close()
+
+
+Visit = Callable[..., httpx.AsyncClient]
+
+
+async def test_the_page_and_its_parts_are_served_under_a_strict_content_policy(visit: Visit) -> None:
+    http = visit()
+    for path, kind in {
+        "/demo": "text/html",
+        "/demo/app.js": "javascript",
+        "/demo/style.css": "text/css",
+        "/demo/centrifuge.js": "java",
+    }.items():
+        reply = await http.get(path)
+        assert reply.status_code == 200
+        assert kind in reply.headers["content-type"]
+        policy = reply.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; ")
+        assert "connect-src 'self' ws://127.0.0.1:8123 http://127.0.0.1:8123 ws://localhost:8123 http://localhost:8123;" in policy
+
+
+async def test_nothing_on_the_page_comes_from_elsewhere_or_stands_inline(visit: Visit) -> None:
+    page = (await visit().get("/demo")).text
+    assert "//" not in page
+    assert "<style" not in page
+    assert page.count("<script") == page.count("<script src=") == 2
+
+
+async def test_without_the_client_library_the_page_says_what_to_do(visit: Visit, tmp_path: Path) -> None:
+    reply = await visit(tmp_path / "missing.js").get("/demo")
+    assert (reply.status_code, "make install" in reply.text) == (503, True)
+    assert (await visit(tmp_path / "missing.js").get("/demo/centrifuge.js")).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["index.html", "..%2Fpage.py", "app.jsx"])
+async def test_no_other_file_is_served(visit: Visit, name: str) -> None:
+    assert (await visit().get(f"/demo/{name}")).status_code == 404
+
+
+async def test_the_page_learns_where_centrifugo_is_and_who_there_is(visit: Visit) -> None:
+    found = (await visit().get("/demo/settings")).json()
+    assert found["centrifugo"] == 8123
+    assert found["people"][0] == {"id": "42", "name": "Ann", "part": "owns the document"}
+    assert found["document"] == {"id": "7", "title": "Launch plan"}
+
+
+async def test_signing_in_sets_a_cookie_that_scripts_and_other_sites_cannot_use(visit: Visit, provider: Provider) -> None:
+    reply = await visit().post("/demo/login", json={"user": "43"})
+    assert reply.status_code == 204
+    token = reply.cookies["centrigate_demo"]
+    assert jwt.decode(token, provider.key, ["ES256"], audience="realtime")["sub"] == "43"
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(reply.headers["set-cookie"].split("; "))
+
+
+@pytest.mark.parametrize("path", ["/demo/login", "/demo/order"])
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b'{"user": "99"}', JSON),
+        (b'{"user": 42}', JSON),
+        (b'{"user": ["42"]}', JSON),
+        (b'["42"]', JSON),
+        (b"{", JSON),
+        (b"", JSON),
+        (b'{"user": "42", "x": "' + b"x" * 256 + b'"}', JSON),
+        (b'{"user": "42"}', {"Content-Type": "text/plain"}),
+        (b'{"user": "42"}', {}),
+    ],
+)
+async def test_what_names_nobody_is_refused(visit: Visit, gateway: type[Gateway], path: str, body: bytes, headers: dict[str, str]) -> None:
+    reply = await visit().post(path, content=body, headers=headers)
+    assert reply.status_code == 400
+    assert "set-cookie" not in reply.headers
+    assert gateway.got == []
+
+
+async def test_an_order_is_told_to_its_user_through_the_gateway_with_the_key(visit: Visit, gateway: type[Gateway]) -> None:
+    assert (await visit().post("/demo/order", json={"user": "43"})).status_code == 204
+    data = {"type": "order_shipped", "orderId": "12345", "message": "Order 12345 is on its way"}
+    assert gateway.got == [("/api/publish", "key", {"channel": "notifications#43", "data": data})]
+
+
+@pytest.mark.parametrize("answer", [(401, None), (200, {"error": {"code": 103, "message": "permission denied"}})])
+async def test_an_order_that_the_gateway_refuses_is_reported(visit: Visit, gateway: type[Gateway], answer: tuple[int, object]) -> None:
+    gateway.reply = answer
+    assert (await visit().post("/demo/order", json={"user": "43"})).status_code == 502

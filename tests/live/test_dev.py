@@ -1,0 +1,111 @@
+import asyncio
+import io
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, create_subprocess_exec
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+import pytest
+from rich.console import Console
+
+from proxy.cli import server
+from proxy.demo import dev
+from proxy.demo.provide import PINNED
+from proxy.demo.scenario import STEPS, Stage, Step, Unexpected
+from proxy.errors import SetupFault
+from tests.live.servers import ROOT, binary
+
+pytestmark = [pytest.mark.live, pytest.mark.skipif(not binary(PINNED).exists(), reason="Centrifugo is not built")]
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("CENTRIFUGO", str(binary(PINNED)))
+
+
+async def played(tmp_path: Path, *steps: Step, once: bool = True) -> tuple[bool, str]:
+    shown = io.StringIO()
+    files = {"env": tmp_path / ".env", "database": tmp_path / "var" / "demo.db"}
+    options = dev.Options(once=once, port=0, centrifugo_port=0, steps=steps or STEPS, **files)
+    return await dev.run(options, server, Console(file=shown, width=200)), shown.getvalue()
+
+
+async def test_the_scenario_is_played_once_with_secrets_that_are_made_for_it(tmp_path: Path) -> None:
+    went, shown = await played(tmp_path)
+    assert went
+    assert "All 20 steps went as they must." in shown
+    assert "/demo#" not in shown
+    assert not [line for line in (tmp_path / ".env").read_text().splitlines() if line.partition("=")[2] in shown]
+
+
+async def test_a_step_that_goes_wrong_ends_it(tmp_path: Path) -> None:
+    async def wrong(_stage: Stage) -> str:
+        raise Unexpected("saw nonsense")
+
+    went, shown = await played(tmp_path, Step(title="A step", play=wrong), once=False)
+    assert not went
+    assert "A step: saw nonsense" in shown
+
+
+async def test_a_centrifugo_that_ends_ends_everything_and_its_log_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def forever(_stage: Stage) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    async def ended(_self: object) -> None:
+        raise SetupFault("Centrifugo ended unasked")
+
+    monkeypatch.setattr("proxy.demo.dev.Supervisor.watch", ended)
+    with pytest.raises(SetupFault, match="ended unasked"):
+        await played(tmp_path, Step(title="A step", play=forever))
+
+
+async def test_a_policy_with_errors_is_refused_with_its_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "a.policy").write_text("language 1;\nconnect { allow when nobody; }\n")
+    monkeypatch.setenv("CENTRIGATE_POLICIES", str(tmp_path / "policies"))
+    with pytest.raises(SetupFault, match=r"a\.policy:2:22: error unknown-name"):
+        await played(tmp_path)
+
+
+async def test_a_taken_port_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("CENTRIGATE_PORT", str(taken.getsockname()[1]))
+        chosen = dev.Options(once=True, env=tmp_path / ".env", database=tmp_path / "demo.db")
+        with pytest.raises(SetupFault, match=rf"127\.0\.0\.1:{taken.getsockname()[1]} is in use.*CENTRIGATE_PORT"):
+            await dev.run(chosen, server, Console(file=io.StringIO()))
+
+
+async def lines(reader: asyncio.StreamReader, wanted: str) -> Sequence[str]:
+    read: list[str] = []
+    async with asyncio.timeout(60):
+        while not read or wanted not in read[-1]:
+            read.append((await reader.readline()).decode())
+            assert read[-1], read
+    return read
+
+
+async def test_it_stays_up_until_ctrl_c_and_then_nothing_is_left(tmp_path: Path) -> None:
+    program = "import sys; from proxy.cli import main; sys.argv[0] = 'centrigate'; main()"
+    arguments = ("dev", "--port", "0", "--centrifugo-port", "0")
+    for name in ("policies", "centrifugo-config.json"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    environment = {"CENTRIFUGO": str(binary(PINNED)), "PYTHONPATH": str(ROOT)}
+    process = await create_subprocess_exec(sys.executable, "-c", program, *arguments, cwd=tmp_path, env=environment, stdout=PIPE)
+    assert process.stdout is not None
+    shown = await lines(process.stdout, "Ctrl-C stops everything.")
+    addresses = [line.split()[-1].partition("/demo")[0] for line in shown if "http://" in line]
+    async with httpx.AsyncClient(trust_env=False) as http:
+        ready = await http.get(f"{addresses[0]}/ready")
+        assert ready.status_code == 200, ready.text
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(20):
+        assert await process.wait() == 0
+    assert any("make install" in line for line in shown)
+    for address in addresses:
+        with pytest.raises(OSError, match="[Cc]onnect"):
+            socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), timeout=1).close()
