@@ -40,7 +40,8 @@ def subscribe(user: str = "ann") -> Request:
 
 
 RULES = policy(
-    f'{ACCOUNT}let me = account(user);\ndeny unknown when me == null;\nchannel "c" {{ allow subscribe when "member" in me.roles limit 1/1s; }}'
+    f"{ACCOUNT}let me = account(user);\ndeny unknown when me == null;\n"
+    'channel "c" { allow subscribe when "member" in me.roles limit 1/1s; }'
 )
 
 
@@ -76,7 +77,7 @@ async def test_the_limit_of_the_rule_that_holds_is_taken_last() -> None:
 
 
 async def test_facts_are_loaded_a_bounded_number_of_times() -> None:
-    chain = "fact next(uid: string) -> string { python \"app:next\"; timeout 50ms; }\n"
+    chain = 'fact next(uid: string) -> string { python "app:next"; timeout 50ms; }\n'
     deep = policy(
         f'{chain}connect {{ allow when next(next(next(next(user)))) != ""; subscribe "c:" + next(next(next(next(user)))); }}\n'
         'channel "c:{x}" { allow subscribe when next(vars.x + user) != ""; }'

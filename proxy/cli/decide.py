@@ -17,16 +17,15 @@ def decide(
     policies: Annotated[Path, typer.Option(help="The folder with the *.policy files.")] = Path("policies"),
 ) -> None:
     """Decide each request and write one JSON answer a line; exit code 2 when a line was malformed."""
+    malformed = False
     try:
         policy = usable(policies, quiet=True)
-        source = nullcontext(sys.stdin) if requests == "-" else Path(requests).open(encoding="utf-8", newline="\n")
-    except (SetupFault, OSError) as error:
+        with nullcontext(sys.stdin) if requests == "-" else Path(requests).open(encoding="utf-8", newline="\n") as stream:
+            for line, fine in lines.decide(policy, stream):
+                malformed |= not fine
+                typer.echo(line)
+    except (SetupFault, OSError, UnicodeDecodeError) as error:
         typer.echo(error, err=True)
         raise typer.Exit(SETUP) from None
-    malformed = False
-    with source as stream:
-        for line, fine in lines.decide(policy, stream):
-            malformed |= not fine
-            typer.echo(line)
     if malformed:
         raise typer.Exit(SETUP)

@@ -26,9 +26,10 @@ def evaluate(
             if line.strip():
                 typer.echo(_dumped(_one(line)))
         return
+    if expression is None:
+        typer.echo("give an expression, or --batch and lines on standard input", err=True)
+        raise typer.Exit(_USAGE)
     try:
-        if expression is None:
-            raise Malformed("give an expression, or --batch and lines on standard input")
         values = {name: lines.strict(text) for name, text in _pairs(variables or ())}
         answer = probe.evaluate(expression, dict(_pairs(types or ())), values)
     except Malformed as error:

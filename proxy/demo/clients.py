@@ -175,13 +175,6 @@ class Stream:
             pass
         return message
 
-    async def push(self) -> dict[str, Any]:
-        """Wait for the next push."""
-        while "push" not in (message := await self.message()):
-            pass
-        push: dict[str, Any] = message["push"]
-        return push
-
     async def message(self) -> dict[str, Any]:
         """Wait for the next message; raises `TimeoutError`, and `StopAsyncIteration` when the stream has ended."""
         async with asyncio.timeout(PATIENCE):

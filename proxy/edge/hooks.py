@@ -29,8 +29,8 @@ _REFUSALS: Final = frozenset({Refused, Disconnected, Expired})
 class Event(Generic[_Asked]):
     """A hook: how its body is read and who answers it.
 
-    `now` answers at once, or gives None when something must be waited for. `undecided` answers without a decision, when there is too much to do or something failed; hooks without one get a temporary error
-    or status 5xx, which Centrifugo turns into a temporary error, too.
+    `now` answers at once, or gives None when something must be waited for. `undecided` answers without a decision, when there is
+    too much to do or something failed; hooks without one get a temporary error or status 5xx, which Centrifugo turns into one, too.
     """
 
     name: str

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 
-from proxy.policy import lint, statements
+from proxy.policy import lint, obligations
 from proxy.policy.duties import WITH_DATA, Duties, base
 from proxy.policy.flow import NOTHING, Known, learn
 from proxy.policy.infer import condition
@@ -36,7 +36,7 @@ class Checked:
     """One rule for one operation."""
 
     operation: str
-    node: statements.Allow
+    node: obligations.Allow
     plan: RulePlan
 
 
@@ -78,7 +78,7 @@ class Allows:
         self.book, self.files = book, files
         self._schemas: dict[str, Schema | None] = {}
 
-    def check(self, nodes: Iterable[statements.Allow], operation: Callable[[statements.Allow], list[str]], block: Block) -> list[Checked]:
+    def check(self, nodes: Iterable[obligations.Allow], operation: Callable[[obligations.Allow], list[str]], block: Block) -> list[Checked]:
         """The rules of one block in order, one for each operation; ids count the unnamed ones."""
         out: list[Checked] = []
         ordinals: dict[str, int] = {}
@@ -94,7 +94,7 @@ class Allows:
         lint.unreachable(out, self.book)
         return out
 
-    def _rule(self, node: statements.Allow, ops: list[str], block: Block) -> Iterable[tuple[str, RulePlan]]:
+    def _rule(self, node: obligations.Allow, ops: list[str], block: Block) -> Iterable[tuple[str, RulePlan]]:
         where = frozenset(ops)
         on = pattern(node.pattern, self.book) if node.pattern else None
         schema = self._schema(node)
@@ -113,7 +113,7 @@ class Allows:
             at = f"{node.at.file}:{node.at.line}"
             yield op, RulePlan(id="", at=at, schema=own, when=when, obligations=obligations, looks=looks, pattern=on)
 
-    def _scope(self, node: statements.Allow, where: frozenset[str], block: Block, on: Pattern | None, schema: Schema | None) -> Scope:
+    def _scope(self, node: obligations.Allow, where: frozenset[str], block: Block, on: Pattern | None, schema: Schema | None) -> Scope:
         types = dict(block.types)
         if node.pattern:
             types["vars"] = variables(on)
@@ -121,8 +121,8 @@ class Allows:
             types["data"] = schema.type
         return Scope(where=where, types=types, lets=block.lets, block=block.scope or node.pattern is not None, payload=schema is not None)
 
-    def _schema(self, node: statements.Allow) -> Schema | None:
-        clause = next((o for o in node.obligations if isinstance(o, statements.Schema)), None)
+    def _schema(self, node: obligations.Allow) -> Schema | None:
+        clause = next((o for o in node.obligations if isinstance(o, obligations.Schema)), None)
         if clause is None:
             return None
         name = clause.file.value

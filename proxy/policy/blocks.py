@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from proxy.policy import declare, lint, statements
+from proxy.policy import clauses, declare, lint, obligations, statements
 from proxy.policy.allows import Allows, Block, Checked, operations, pattern, variables
 from proxy.policy.decision import OPERATIONS
 from proxy.policy.declared import Service, Variable
@@ -46,7 +46,7 @@ class Blocks:
         types = {**self.checker.types, "vars": variables(found)}
         lets, guards = self.checker.block(node.statements, types, f"{name}/deny")
         block = Block(id=lambda op, rule: f"{name}/{op}/{rule}", types=types, lets=lets, guards=_known(guards), scope=True)
-        allows = [s for s in node.statements if isinstance(s, statements.Allow)]
+        allows = [s for s in node.statements if isinstance(s, obligations.Allow)]
         rules = self.rules.check(allows, lambda allow: operations(allow.operations, OPERATIONS, self.book), block)
         for rule in rules:
             lint.rule(rule, self.book, guests=self.guests)
@@ -59,14 +59,14 @@ class Blocks:
         if node is None:
             return ConnectPlan(plan=_plan("connect", guards, [], _DEFAULT))
         block = Block(id=lambda _, rule: f"connect/{rule}", types=self.checker.types, lets=self.checker.lets, guards=_known(guards))
-        rules = self.rules.check([c for c in node.clauses if isinstance(c, statements.Allow)], lambda _: ["connect"], block)
+        rules = self.rules.check([c for c in node.clauses if isinstance(c, obligations.Allow)], lambda _: ["connect"], block)
         where = frozenset(("connect",))
         scope = Scope(where=where, types=self.checker.types, lets=self.checker.lets)
         channels = tuple(
-            value(c.channel, self.book, scope, block.known(where), STRING) for c in node.clauses if isinstance(c, statements.Subscribe)
+            value(c.channel, self.book, scope, block.known(where), STRING) for c in node.clauses if isinstance(c, clauses.Subscribe)
         )
-        data = declare.single(statements.Assign, node.clauses, self.book)
-        expire = declare.single(statements.Expire, node.clauses, self.book)
+        data = declare.single(clauses.Assign, node.clauses, self.book)
+        expire = declare.single(obligations.Expire, node.clauses, self.book)
         self._renewable(rules, lasting=expire is None)
         return ConnectPlan(
             plan=_plan("connect", guards, rules),
@@ -92,8 +92,8 @@ class Blocks:
         method = node.method.value
         lets, guards = self.checker.block(node.statements, self.checker.types, "")
         block = Block(id=lambda _, rule: f"rpc/{method}/{rule}", types=self.checker.types, lets=lets, guards=_known(guards))
-        rules = self.rules.check([s for s in node.statements if isinstance(s, statements.Allow)], lambda _: ["rpc"], block)
-        answers = [s for s in node.statements if isinstance(s, statements.Forward | statements.Answer)]
+        rules = self.rules.check([s for s in node.statements if isinstance(s, obligations.Allow)], lambda _: ["rpc"], block)
+        answers = [s for s in node.statements if isinstance(s, clauses.Forward | clauses.Answer)]
         if len(answers) != 1:
             message = f'rpc "{method}" needs exactly one forward or answer, found {len(answers)}'
             self.book.find("syntax", answers[1].at if answers else node.at, message)
@@ -101,8 +101,8 @@ class Blocks:
         answer = self._answer(answers[0], scope, block, remotes) if answers else AnswerPlan(kind="value")
         return RpcPlan(plan=_plan("rpc", guards, rules), answer=answer)
 
-    def _answer(self, node: statements.Forward | statements.Answer, scope: Scope, block: Block, remotes: Iterable[str]) -> AnswerPlan:
-        if isinstance(node, statements.Forward):
+    def _answer(self, node: clauses.Forward | clauses.Answer, scope: Scope, block: Block, remotes: Iterable[str]) -> AnswerPlan:
+        if isinstance(node, clauses.Forward):
             declare.known(node.http, remotes, "http", self.book)
             return AnswerPlan(kind="forward", remote=node.http.text, path=node.path.value)
         known = block.known(scope.where)
@@ -119,8 +119,8 @@ class Blocks:
         return services, {n.name.text: self._methods(n) for n in nodes}
 
     def _service(self, node: statements.Service) -> Service:
-        key = declare.single(statements.Key, node.clauses, self.book)
-        delivery = declare.single(statements.Delivery, node.clauses, self.book)
+        key = declare.single(clauses.Key, node.clauses, self.book)
+        delivery = declare.single(clauses.Delivery, node.clauses, self.book)
         if key is None:
             self.book.find("syntax", node.name.at, f'the service "{node.name.text}" has no key', "write key env NAME;")
         return Service(
@@ -136,7 +136,7 @@ class Blocks:
             return f"service/{name}/{operation.removeprefix('service ')}/{rule}"
 
         block = Block(id=id_, types={}, lets=self.checker.lets)
-        allows = [c for c in node.clauses if isinstance(c, statements.Allow)]
+        allows = [c for c in node.clauses if isinstance(c, obligations.Allow)]
         rules = self.rules.check(allows, lambda allow: [f"service {op}" for op in operations(allow.operations, METHODS, self.book)], block)
         return {method: _plan(f"service {method}", (), rules) for method in METHODS}
 

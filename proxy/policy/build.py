@@ -4,9 +4,7 @@ from typing import TypeVar, cast
 
 from lark import v_args
 
-from proxy.policy.lexeme import Lexeme
-from proxy.policy.rules import Rules
-from proxy.policy.statements import (
+from proxy.policy.clauses import (
     Algorithms,
     Answer,
     Ask,
@@ -14,42 +12,32 @@ from proxy.policy.statements import (
     Audience,
     Base,
     Cache,
-    Channel,
-    Connect,
-    Database,
     Delivery,
-    Deny,
     Duration,
     Env,
-    Fact,
     Forward,
     Get,
     Guest,
     Header,
-    Http,
-    Identity,
     Invalidate,
     Issuer,
     Jwt,
     Key,
     Keys,
-    Let,
-    Log,
     Mask,
-    Meta,
     Number,
     Parameter,
     Place,
     Python,
-    Rpc,
     Sample,
-    Service,
     Source,
     Sql,
-    Statement,
     Subscribe,
     Timeout,
-)  # fmt: skip
+)
+from proxy.policy.lexeme import Lexeme
+from proxy.policy.rules import Rules
+from proxy.policy.statements import Channel, Connect, Database, Deny, Fact, Http, Identity, Let, Log, Meta, Rpc, Service, Statement
 from proxy.policy.syntax import Expression, Field, Text, TypeSyntax, Word
 from proxy.policy.terms import object_to
 from proxy.policy.walk import bound_type

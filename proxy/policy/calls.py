@@ -35,9 +35,17 @@ class Calls(Protocol):
     facts: set[str]
     deepest: int
 
-    def use(self, node: syntax.Expression, known: "Known") -> Type: ...  # noqa: D102 - see Inference
-    def demand(self, node: syntax.Expression, known: "Known") -> None: ...  # noqa: D102 - see Inference
-    def wrong(self, node: syntax.Expression, message: str, hint: str = "") -> Type: ...  # noqa: D102 - see Inference
+    def use(self, node: syntax.Expression, known: "Known") -> Type:
+        """The type of a value that must not be null; see `Inference`."""
+        ...
+
+    def demand(self, node: syntax.Expression, known: "Known") -> None:
+        """Demands a condition; see `Inference`."""
+        ...
+
+    def wrong(self, node: syntax.Expression, message: str, hint: str = "") -> Type:
+        """A type error; see `Inference`."""
+        ...
 
     def _call(self, node: syntax.Call, known: "Known") -> Type:
         """`name(arguments)`."""

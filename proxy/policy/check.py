@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from proxy.policy import declare, identify, lint, statements
+from proxy.policy import clauses, declare, identify, lint, statements
 from proxy.policy.allows import operations
 from proxy.policy.blocks import Blocks
 from proxy.policy.decision import OPERATIONS, REASONS
@@ -159,9 +159,9 @@ class Checker:
 
     def _logging(self) -> Logging:
         node = declare.single(statements.Log, self.nodes, self.book)
-        clauses = node.clauses if node else ()
-        sample = declare.single(statements.Sample, clauses, self.book)
-        paths = [path for c in clauses if isinstance(c, statements.Mask) for path in c.paths]
+        found = node.clauses if node else ()
+        sample = declare.single(clauses.Sample, found, self.book)
+        paths = [path for c in found if isinstance(c, clauses.Mask) for path in c.paths]
         return Logging(mask=tuple(tuple(w.text for w in path) for path in paths), sample=sample.percent if sample else 100.0)
 
     def blocks_once(self, texts: Iterable[Text], kind: str) -> None:

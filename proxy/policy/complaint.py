@@ -50,9 +50,7 @@ def complain(lexemes: list[Lexeme], place: int, state: ParserState[Any]) -> Find
 def _accepted(state: ParserState[Any]) -> frozenset[str]:
     """The terminals that could stand here."""
     table = state.parse_conf.states
-    return frozenset(
-        kind for kind in table[state.position] if (kind.isupper() or kind == END) and kind != SKIPPED and _shifts(state, kind)
-    )
+    return frozenset(kind for kind in table[state.position] if (kind.isupper() or kind == END) and kind != SKIPPED and _shifts(state, kind))
 
 
 def _shifts(state: ParserState[Any], kind: str) -> bool:

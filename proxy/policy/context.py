@@ -11,11 +11,11 @@ UNSET: Any = object()
 """Marks what was not computed yet."""
 
 
-class LostFact(Exception):  # noqa: N818 - no CEL error: it is never absorbed
+class LostFact(Exception):
     """A fact was read whose source failed."""
 
 
-class Missing(Exception):  # noqa: N818 - a question, not an error
+class Missing(Exception):
     """Facts must be loaded before this can be evaluated."""
 
     def __init__(self, keys: frozenset[FactKey]) -> None:

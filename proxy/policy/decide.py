@@ -43,9 +43,7 @@ class Decision(Context):
 
     __slots__ = ("by", "needs", "watch")
 
-    def __init__(
-        self, by: Decider, request: Request, facts: Facts, read: dict[FactKey, Known | Lost], watch: Watch | None = None
-    ) -> None:
+    def __init__(self, by: Decider, request: Request, facts: Facts, read: dict[FactKey, Known | Lost], watch: Watch | None = None) -> None:
         super().__init__(request, facts, by.plans.lets, read)
         self.by, self.watch = by, watch
         self.needs: frozenset[FactKey] = _NO_NEEDS

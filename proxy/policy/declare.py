@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from proxy.policy import statements, syntax
+from proxy.policy import clauses, statements, syntax
 from proxy.policy.declared import Database, Fact, HttpSource, PythonSource, Remote, SqlSource, Variable
 from proxy.policy.types import (
     ANY,
@@ -73,9 +73,9 @@ def record(fields: Sequence[syntax.Field], book: Book) -> Record:
     return Record(fields=members)
 
 
-def variable(source: statements.Source, book: Book) -> Variable:
+def variable(source: clauses.Source, book: Book) -> Variable:
     """The environment variable that is named; a literal in its place is a secret in the policy."""
-    if isinstance(source, statements.Env):
+    if isinstance(source, clauses.Env):
         default = source.default
         if default is not None and _PASSWORD.search(default.value):
             book.find("secret-in-policy", default.at, "a password stands in the policy", "leave the default out; set the variable")
@@ -91,14 +91,14 @@ def database(node: statements.Database, book: Book) -> Database:
 
 def remote(node: statements.Http, book: Book) -> Remote:
     """`http NAME { … }`."""
-    base = single(statements.Base, node.clauses, book)
+    base = single(clauses.Base, node.clauses, book)
     if base is None:
         book.find("syntax", node.at, f'http "{node.name.text}" has no base', "write base env NAME;")
-    timeout = single(statements.Timeout, node.clauses, book)
+    timeout = single(clauses.Timeout, node.clauses, book)
     return Remote(
         name=node.name.text,
         base=variable(base.value, book) if base else Variable(name=""),
-        headers=tuple((c.name.value.lower(), variable(c.value, book)) for c in node.clauses if isinstance(c, statements.Header)),
+        headers=tuple((c.name.value.lower(), variable(c.value, book)) for c in node.clauses if isinstance(c, clauses.Header)),
         timeout_ms=timeout.duration.ms if timeout else HTTP_TIMEOUT_MS,
     )
 
@@ -122,11 +122,11 @@ def fact(node: statements.Fact, book: Book, databases: Iterable[str], remotes: I
     """`fact NAME(…) -> T { … }`."""
     names = tuple(p.name.text for p in node.parameters)
     type_ = resolve(node.type, book)
-    cache = single(statements.Cache, node.clauses, book)
-    timeout = single(statements.Timeout, node.clauses, book)
+    cache = single(clauses.Cache, node.clauses, book)
+    timeout = single(clauses.Timeout, node.clauses, book)
     if timeout is None:
         book.find("fact-without-timeout", node.name.at, f'the fact "{node.name.text}" has no timeout', f"the default is {TIMEOUT_MS}ms")
-    topics = single(statements.Invalidate, node.clauses, book)
+    topics = single(clauses.Invalidate, node.clauses, book)
     for topic in topics.topics if topics else ():
         _braces(topic, names, book, "topic")
     ttl = cache.ttl.ms if cache else 0
@@ -148,20 +148,20 @@ def fact(node: statements.Fact, book: Book, databases: Iterable[str], remotes: I
 def _source(
     node: statements.Fact, names: tuple[str, ...], book: Book, databases: Iterable[str], remotes: Iterable[str]
 ) -> SqlSource | HttpSource | PythonSource:
-    loaders = [c for c in node.clauses if isinstance(c, statements.Sql | statements.Get | statements.Python)]
+    loaders = [c for c in node.clauses if isinstance(c, clauses.Sql | clauses.Get | clauses.Python)]
     if len(loaders) != 1:
         message = f'the fact "{node.name.text}" needs exactly one of sql, http and python, found {len(loaders)}'
         book.find("bad-fact", loaders[1].at if loaders else node.name.at, message)
     match loaders[0] if loaders else None:
-        case statements.Sql() as sql:
+        case clauses.Sql() as sql:
             known(sql.database, databases, "database", book)
             _binds(sql.query, names, book)
             return SqlSource(database=sql.database.text, query=sql.query.value)
-        case statements.Get() as get:
+        case clauses.Get() as get:
             known(get.http, remotes, "http", book)
             _every(get.path, set(_braces(get.path, names, book, "path")), names, book)
             return HttpSource(remote=get.http.text, path=get.path.value, pick=get.pick.value if get.pick else None)
-        case statements.Python() as python:
+        case clauses.Python() as python:
             if not _TARGET.fullmatch(python.target.value):
                 book.find("bad-fact", python.at, f'"{python.target.value}" is no function', 'write "package.module:function"')
             return PythonSource(target=python.target.value)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.policy import statements
+from proxy.policy import clauses, obligations
 from proxy.policy.flow import Known
 from proxy.policy.infer import value
 from proxy.policy.plan import LimitPlan, Obligations
@@ -26,13 +26,13 @@ MEANT: Mapping[str, tuple[str, ...]] = {
 """Operations for which an obligation has a meaning; `limit` has one for all."""
 
 _WORDS = {
-    statements.Schema: "schema",
-    statements.Stamp: "stamp",
-    statements.Tags: "tags",
-    statements.SkipHistory: "skip_history",
-    statements.Idempotency: "idempotency",
-    statements.Expire: "expire",
-    statements.Limit: "limit",
+    obligations.Schema: "schema",
+    obligations.Stamp: "stamp",
+    obligations.Tags: "tags",
+    obligations.SkipHistory: "skip_history",
+    obligations.Idempotency: "idempotency",
+    obligations.Expire: "expire",
+    obligations.Limit: "limit",
 }
 
 
@@ -50,14 +50,14 @@ def applies(name: str, operation: str) -> bool:
 class Duties:
     """The obligations of one rule, checked once and then given to each operation they mean something for."""
 
-    def __init__(self, book: Book, node: statements.Allow, ops: list[str], scope: Scope) -> None:
+    def __init__(self, book: Book, node: obligations.Allow, ops: list[str], scope: Scope) -> None:
         self.book, self.node, self.ops, self.scope = book, node, ops, scope
         self.found: dict[str, Any] = {}
 
     def check(self, known: Known) -> None:
         """Checks each obligation."""
         for obligation in self.node.obligations:
-            name = obligation.name.text if isinstance(obligation, statements.Assign) else _WORDS[type(obligation)]
+            name = obligation.name.text if isinstance(obligation, clauses.Assign) else _WORDS[type(obligation)]
             where = [op for op in self.ops if applies(name, op)]
             if name in self.found:
                 self.book.find("wrong-obligation", obligation.at, f"{name} stands twice")
@@ -66,22 +66,22 @@ class Duties:
             scope = dataclasses.replace(self.scope, where=frozenset(where))
             self.found[name] = self._checked(obligation, scope, known) if where else None
 
-    def _checked(self, obligation: statements.Obligation, scope: Scope, known: Known) -> object:
+    def _checked(self, obligation: obligations.Obligation, scope: Scope, known: Known) -> object:
         match obligation:
-            case statements.Stamp():
+            case obligations.Stamp():
                 return self._stamp(obligation, scope, known)
-            case statements.Tags():
+            case obligations.Tags():
                 return self._tags(obligation, scope, known)
-            case statements.Idempotency():
+            case obligations.Idempotency():
                 return value(obligation.value, self.book, scope, known, STRING)
-            case statements.Assign():
+            case clauses.Assign():
                 return value(obligation.value, self.book, scope, known)
-            case statements.Limit():
+            case obligations.Limit():
                 return self._limit(obligation)
             case _:
                 return obligation
 
-    def _tags(self, node: statements.Tags, scope: Scope, known: Known) -> Code:
+    def _tags(self, node: obligations.Tags, scope: Scope, known: Known) -> Code:
         code = value(node.value, self.book, scope, known)
         for _, item in node.value.entries:
             found = self.book.types[id(item)]
@@ -89,7 +89,7 @@ class Duties:
                 self.book.find("wrong-type", item.at, f"a tag is a string, found {found}")
         return code
 
-    def _stamp(self, node: statements.Stamp, scope: Scope, known: Known) -> tuple[tuple[str, Code], ...]:
+    def _stamp(self, node: obligations.Stamp, scope: Scope, known: Known) -> tuple[tuple[str, Code], ...]:
         seen: set[str] = set()
         for key, _ in node.members:
             if key.value in seen:
@@ -97,7 +97,7 @@ class Duties:
             seen.add(key.value)
         return tuple((key.value, value(item, self.book, scope, known)) for key, item in node.members)
 
-    def _limit(self, node: statements.Limit) -> LimitPlan:
+    def _limit(self, node: obligations.Limit) -> LimitPlan:
         services = any(op.startswith("service ") for op in self.ops)
         allowed = ["service", "channel"] if services else ["user", "client"]
         if not services and not {"connect", "rpc"} & set(self.ops):
@@ -115,7 +115,7 @@ class Duties:
     def of(self, operation: str) -> Obligations:
         """The obligations for one operation."""
         own = {name: found for name, found in self.found.items() if applies(name, operation)}
-        expire: statements.Expire | None = own.get("expire")
+        expire: obligations.Expire | None = own.get("expire")
         return Obligations(
             stamp=own.get("stamp", ()),
             tags=own.get("tags"),

@@ -100,14 +100,16 @@ class Emitter:
             return ast.Name(id=f"v_{node.id}", ctx=ast.Load())
         if node.id == "meta":
             return self.call(self.meta, *_arguments())
-        if node.id == "vars":
-            return _attribute("c", "vars")
-        if node.id == "data" and self.payload:
-            return _attribute("c", "payload")
-        read = _attribute("r", node.id)
-        if node.id in MAPS:
+        if node.id == "vars" or (node.id == "data" and self.payload):
+            return _attribute("c", "vars" if node.id == "vars" else "payload")
+        return self._given(node.id)
+
+    def _given(self, name: str) -> ast.expr:
+        """What the request says, where it is sure to; an empty map or an error where it does not."""
+        read = _attribute("r", name)
+        if name in MAPS:
             return ast.BoolOp(op=ast.Or(), values=[read, self.constant(NOTHING)])
-        return read if BUILTINS[node.id].sure else self.call(sure, read, ast.Constant(value=node.id))
+        return read if BUILTINS[name].sure else self.call(sure, read, ast.Constant(value=name))
 
     def _let(self, slot: int) -> ast.expr:
         """What the decision remembers of a let, or its evaluation."""

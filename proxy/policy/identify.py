@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from proxy.policy import statements
+from proxy.policy import clauses, statements
 from proxy.policy.declare import known, single, variable
 from proxy.policy.declared import GuestIdentity, HttpIdentity, Identity, JwtIdentity, Place, Variable
 from proxy.policy.infer import value
@@ -18,28 +18,28 @@ KEYS = {"user": STRING, "meta": ANY, "info": ANY, "expire": DOUBLE}
 
 def identity(node: statements.Identity, book: Book, remotes: Iterable[str], meta: Record | None) -> tuple[Identity, PersonPlan]:
     """`identity NAME { … }`."""
-    kinds = [c for c in node.clauses if isinstance(c, statements.Jwt | statements.Ask | statements.Guest)]
+    kinds = [c for c in node.clauses if isinstance(c, clauses.Jwt | clauses.Ask | clauses.Guest)]
     if len(kinds) != 1:
         at = kinds[1].at if kinds else node.name.at
         book.find("bad-identity", at, f'the identity "{node.name.text}" needs exactly one of jwt, http and guest, found {len(kinds)}')
     kind = kinds[0] if kinds else None
-    plan = _person(node, "http" if isinstance(kind, statements.Ask) else "jwt", book, meta)
-    if isinstance(kind, statements.Guest):
+    plan = _person(node, "http" if isinstance(kind, clauses.Ask) else "jwt", book, meta)
+    if isinstance(kind, clauses.Guest):
         return GuestIdentity(name=node.name.text), plan
     if plan.user is None:
         book.find("bad-identity", node.name.at, f'the identity "{node.name.text}" does not say who the user is', "write user = …;")
-    if isinstance(kind, statements.Ask):
+    if isinstance(kind, clauses.Ask):
         known(kind.http, remotes, "http", book)
         forwards = tuple(f.value.lower() for f in kind.forwards)
         return HttpIdentity(name=node.name.text, remote=kind.http.text, path=kind.path.value, forwards=forwards), plan
     return _jwt(node, kind, book), plan
 
 
-def _jwt(node: statements.Identity, kind: statements.Jwt | None, book: Book) -> JwtIdentity:
-    issuer = single(statements.Issuer, node.clauses, book)
-    audience = single(statements.Audience, node.clauses, book)
-    algorithms = single(statements.Algorithms, node.clauses, book)
-    keys = single(statements.Keys, node.clauses, book)
+def _jwt(node: statements.Identity, kind: clauses.Jwt | None, book: Book) -> JwtIdentity:
+    issuer = single(clauses.Issuer, node.clauses, book)
+    audience = single(clauses.Audience, node.clauses, book)
+    algorithms = single(clauses.Algorithms, node.clauses, book)
+    keys = single(clauses.Keys, node.clauses, book)
     for name, clause in (("issuer", issuer), ("algorithms", algorithms), ("keys", keys)):
         if clause is None and kind is not None:
             book.find("bad-identity", node.name.at, f'the identity "{node.name.text}" has no {name}', "it is required")
@@ -58,11 +58,11 @@ def _jwt(node: statements.Identity, kind: statements.Jwt | None, book: Book) -> 
     )
 
 
-def _lower(place: statements.Place) -> str:
+def _lower(place: clauses.Place) -> str:
     return place.name.value.lower() if place.kind.text == "header" else place.name.value
 
 
-def _keys(keys: statements.Keys, book: Book) -> str | Variable:
+def _keys(keys: clauses.Keys, book: Book) -> str | Variable:
     if keys.kind == "jwks" and isinstance(keys.value, Text):
         if not keys.value.value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
             book.find("bad-identity", keys.value.at, "a key set is fetched over https only")
@@ -70,7 +70,7 @@ def _keys(keys: statements.Keys, book: Book) -> str | Variable:
     return variable(keys.value, book)
 
 
-def _algorithms(clause: statements.Algorithms, keys: statements.Keys | None, book: Book) -> None:
+def _algorithms(clause: clauses.Algorithms, keys: clauses.Keys | None, book: Book) -> None:
     hmac = [a for a in clause.names if a.text.startswith("HS")]
     for name in clause.names:
         if name.text not in ALGORITHMS:
@@ -85,7 +85,7 @@ def _person(node: statements.Identity, kind: str, book: Book, meta: Record | Non
     scope = Scope(where=frozenset({f"identity {kind}"}))
     found: dict[str, Code] = {}
     for clause in node.clauses:
-        if not isinstance(clause, statements.Assign):
+        if not isinstance(clause, clauses.Assign):
             continue
         name = clause.name.text
         if name in found:
@@ -98,7 +98,7 @@ def _person(node: statements.Identity, kind: str, book: Book, meta: Record | Non
     return PersonPlan(user=found.get("user"), meta=found.get("meta"), info=found.get("info"), expire=found.get("expire"))
 
 
-def _user(clause: statements.Assign, book: Book, scope: Scope) -> Code:
+def _user(clause: clauses.Assign, book: Book, scope: Scope) -> Code:
     code = value(clause.value, book, scope)
     if code.type not in (STRING, INT, ANY):
         book.find("wrong-type", clause.value.at, f"a user is a string, found {code.type}")
@@ -108,5 +108,5 @@ def _user(clause: statements.Assign, book: Book, scope: Scope) -> Code:
 def order(nodes: list[statements.Identity], book: Book) -> None:
     """Demands that a guest comes last."""
     for node in nodes[:-1]:
-        if any(isinstance(c, statements.Guest) for c in node.clauses):
+        if any(isinstance(c, clauses.Guest) for c in node.clauses):
             book.find("bad-identity", node.at, "identities after a guest are never asked", "put the guest last")

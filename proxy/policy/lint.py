@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from proxy.policy import statements
+from proxy.policy import obligations, statements
 from proxy.policy.declared import Fact
 from proxy.policy.plan import RulePlan
 from proxy.policy.world import Binding, Book
@@ -18,7 +18,7 @@ def unreachable(rules: Iterable["Checked"], book: Book) -> None:
     """Warns of rules that come after one that always holds."""
     settled: set[tuple[str, str]] = set()
     reached: set[int] = set()
-    seen: dict[int, statements.Allow] = {}
+    seen: dict[int, obligations.Allow] = {}
     for rule in rules:
         key = (rule.operation, rule.plan.pattern.text if rule.plan.pattern else "")
         seen[id(rule.node)] = rule.node

@@ -34,7 +34,7 @@ _PARAMETER = re.compile(r"([a-z_][a-z0-9_]*)(\*|:int|:uuid)?")
 _NOT_LITERAL = re.compile(r"[^!-~]|[*&]")
 
 
-class BadPattern(ValueError):  # noqa: N818 - says what is bad
+class BadPattern(ValueError):
     """The text is no pattern; the message says why and what to write instead."""
 
 

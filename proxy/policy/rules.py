@@ -2,21 +2,9 @@
 
 from lark import v_args
 
+from proxy.policy.clauses import Assign, Duration, Number
 from proxy.policy.lexeme import Lexeme
-from proxy.policy.statements import (
-    Allow,
-    Assign,
-    Duration,
-    Expire,
-    Idempotency,
-    Limit,
-    Number,
-    Obligation,
-    Schema,
-    SkipHistory,
-    Stamp,
-    Tags,
-)  # fmt: skip
+from proxy.policy.obligations import Allow, Expire, Idempotency, Limit, Obligation, Schema, SkipHistory, Stamp, Tags
 from proxy.policy.syntax import Expression, MapOf, Text, Word
 from proxy.policy.terms import Terms, object_to
 from proxy.policy.walk import MAX_INT, bound

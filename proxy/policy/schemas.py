@@ -39,7 +39,7 @@ _Object = Mapping[str, Any]
 """A schema that the validator took, so that its keywords have the kinds of values they need."""
 
 
-class BadSchema(ValueError):  # noqa: N818 - says what is bad
+class BadSchema(ValueError):
     """The file is no usable schema; the message says where and why."""
 
 

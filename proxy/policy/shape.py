@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from proxy.policy.clauses import Answer, Forward
 from proxy.policy.findings import Finding
-from proxy.policy.statements import Answer, Forward, Rpc, Statement
+from proxy.policy.statements import Rpc, Statement
 
 
 def misshapen(statements: tuple[Statement, ...]) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 import asyncio
 import io
+import os
 import signal
 import socket
 import sys
@@ -94,7 +95,7 @@ async def test_it_stays_up_until_ctrl_c_and_then_nothing_is_left(tmp_path: Path)
     arguments = ("dev", "--port", "0", "--centrifugo-port", "0")
     for name in ("policies", "centrifugo-config.json"):
         (tmp_path / name).symlink_to(ROOT / name)
-    environment = {"CENTRIFUGO": str(binary(PINNED)), "PYTHONPATH": str(ROOT)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CENTRIGATE_")} | {"PYTHONPATH": str(ROOT)}
     process = await create_subprocess_exec(sys.executable, "-c", program, *arguments, cwd=tmp_path, env=environment, stdout=PIPE)
     assert process.stdout is not None
     shown = await lines(process.stdout, "Ctrl-C stops everything.")
@@ -107,5 +108,13 @@ async def test_it_stays_up_until_ctrl_c_and_then_nothing_is_left(tmp_path: Path)
         assert await process.wait() == 0
     assert any("make install" in line for line in shown)
     for address in addresses:
-        with pytest.raises(OSError, match="[Cc]onnect"):
+        with pytest.raises(OSError, match=r"[Cc]onnect"):
             socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), timeout=1).close()
+
+
+async def test_the_command_says_what_to_change_and_exits_with_2(tmp_path: Path) -> None:
+    environment = {**os.environ, "CENTRIFUGO": str(tmp_path / "missing"), "PYTHONPATH": str(ROOT)}
+    process = await create_subprocess_exec(sys.executable, "-m", "proxy", "dev", "--once", cwd=tmp_path, env=environment, stderr=PIPE)
+    _, told = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 2
+    assert told.decode().startswith("CENTRIFUGO=")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy import statements, syntax, trials
+from proxy.policy import clauses, obligations, statements, syntax, trials
 from proxy.policy.findings import Finding, Objection, Position
 from proxy.policy.lex import MAX_CHARACTERS, MAX_FINDINGS, decoded
 from proxy.policy.parse import parse_expression, parse_file, parse_trials
@@ -312,35 +312,35 @@ def test_clauses_keep_their_values() -> None:
     fact = statement('fact f(a: string) -> int { cache 10s negative 2s max 5; timeout 150ms; invalidate on "a", "b"; }')
     assert isinstance(fact, statements.Fact)
     cache, timeout, invalidate = fact.clauses
-    assert isinstance(cache, statements.Cache)
+    assert isinstance(cache, clauses.Cache)
     assert (cache.ttl.ms, cache.negative and cache.negative.ms, cache.max and cache.max.value) == (10_000, 2_000, 5)
-    assert isinstance(timeout, statements.Timeout)
+    assert isinstance(timeout, clauses.Timeout)
     assert (timeout.duration.ms, timeout.duration.text) == (150, "150ms")
-    assert isinstance(invalidate, statements.Invalidate)
+    assert isinstance(invalidate, clauses.Invalidate)
     assert [topic.value for topic in invalidate.topics] == ["a", "b"]
     connect = statement("connect { allow when true limit 10/5m burst 3 per user, channel; expire 2d; data = 1; subscribe user; }")
     assert isinstance(connect, statements.Connect)
     allow, expire, data, subscribe = connect.clauses
-    assert isinstance(allow, statements.Allow)
+    assert isinstance(allow, obligations.Allow)
     limit = allow.obligations[0]
-    assert isinstance(limit, statements.Limit)
+    assert isinstance(limit, obligations.Limit)
     assert (limit.count.value, limit.every.ms, limit.burst and limit.burst.value) == (10, 300_000, 3)
     assert [word.text for word in limit.per] == ["user", "channel"]
     assert (allow.operations, allow.name, allow.pattern) == ((), None, None)
-    assert isinstance(expire, statements.Expire)
+    assert isinstance(expire, obligations.Expire)
     assert (expire.duration.ms, expire.jitter) == (172_800_000, None)
-    assert isinstance(data, statements.Assign)
+    assert isinstance(data, clauses.Assign)
     assert data.name.text == "data"
-    assert isinstance(subscribe, statements.Subscribe)
+    assert isinstance(subscribe, clauses.Subscribe)
     keys = statement('identity a { keys jwks "u"; keys env A default "b"; http app GET "/s" forward header "x", "y"; }')
     assert isinstance(keys, statements.Identity)
     jwks, env, ask = keys.clauses
-    assert isinstance(jwks, statements.Keys)
-    assert isinstance(env, statements.Keys)
+    assert isinstance(jwks, clauses.Keys)
+    assert isinstance(env, clauses.Keys)
     assert (jwks.kind, env.kind) == ("jwks", "env")
-    assert isinstance(env.value, statements.Env)
+    assert isinstance(env.value, clauses.Env)
     assert env.value.default is not None
-    assert isinstance(ask, statements.Ask)
+    assert isinstance(ask, clauses.Ask)
     assert [text.value for text in ask.forwards] == ["x", "y"]
 
 
@@ -348,20 +348,20 @@ def test_clauses_of_services_logs_and_rules_keep_their_values() -> None:
     log = statement("log { sample allow 0.5%; mask data.text, meta.a.b; }")
     assert isinstance(log, statements.Log)
     sample, mask = log.clauses
-    assert isinstance(sample, statements.Sample)
+    assert isinstance(sample, clauses.Sample)
     assert sample.percent == 0.5
-    assert isinstance(mask, statements.Mask)
+    assert isinstance(mask, clauses.Mask)
     assert [[word.text for word in path] for path in mask.paths] == [["data", "text"], ["meta", "a", "b"]]
     service = statement("service s { delivery durable; key env A; allow publish; }")
     assert isinstance(service, statements.Service)
-    assert isinstance(service.clauses[0], statements.Delivery)
+    assert isinstance(service.clauses[0], clauses.Delivery)
     assert service.clauses[0].mode == "durable"
     stamped = statement('channel "x" { allow publish stamp a = 1, "b c" = 2 tags {"k": "v"}; }')
     assert isinstance(stamped, statements.Channel)
     rule = stamped.statements[0]
-    assert isinstance(rule, statements.Allow)
+    assert isinstance(rule, obligations.Allow)
     stamp = rule.obligations[0]
-    assert isinstance(stamp, statements.Stamp)
+    assert isinstance(stamp, obligations.Stamp)
     assert [key.value for key, _ in stamp.members] == ["a", "b c"]
 
 

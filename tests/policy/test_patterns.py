@@ -224,4 +224,3 @@ class CountingText(str):
     def __getitem__(self, place: object) -> str:
         self.slices += 1
         return super().__getitem__(place)  # type: ignore[index]  # whatever the index asks for
-

@@ -40,7 +40,7 @@ class Page {
 
   start() {
     for (const person of this.people.values()) {
-      const choose = button(person.name, () => { location.hash = person.id; });
+      const choose = button(person.name, () => this.choose(person));
       choose.dataset.user = person.id;
       choose.append(element('small', person.part));
       const item = element('li');
@@ -54,6 +54,11 @@ class Page {
     $('impersonate').addEventListener('click', () => this.publish({type: 'message', text: 'I quit', author: this.other().id}));
     addEventListener('hashchange', () => this.enter());
     this.enter();
+  }
+
+  choose(person) {
+    if (location.hash === `#${person.id}`) this.enter();
+    else location.hash = person.id;
   }
 
   /** Sign in as the person that the address names, and connect. */

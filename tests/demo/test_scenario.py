@@ -1,0 +1,39 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from proxy.demo import scenario
+from proxy.demo.scenario import Places, Stage, Unexpected
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage(Places(service="http://127.0.0.1:9", centrifugo="http://127.0.0.1:9", orders_key="k"))
+    yield made
+    await made.close()
+
+
+async def test_a_message_that_should_have_been_refused_is_noticed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def publish(_channel: str, _data: object) -> None:
+        """Publish nothing, and say that it went well."""
+
+    for app in (stage.ben, stage.cleo):
+        monkeypatch.setattr(app.client, "publish", publish)
+    with pytest.raises(Unexpected, match="it was published"):
+        await scenario.write_badly(stage)
+
+
+async def test_a_token_for_a_suspended_user_is_noticed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def token() -> str:
+        return "t"
+
+    monkeypatch.setattr(stage.sam, "token", token)
+    with pytest.raises(Unexpected, match="Sam got a token"):
+        await scenario.suspended(stage)
+
+
+def test_every_step_but_those_without_a_decision_names_the_operation() -> None:
+    assert [step.title for step in scenario.STEPS if step.op is None] == [
+        "Ann, Ben, Cleo and Sam sign in",
+        "Somebody guesses the key of the order system",
+    ]
