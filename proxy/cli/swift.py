@@ -18,6 +18,8 @@ from proxy.edge.hooks import Answer, Endpoint
 LONGEST: Final = 65_536
 """Bytes of a body that is collected here; longer ones take the ordinary way, which bounds and answers them."""
 
+_DIGITS: Final = len(str(LONGEST))
+
 
 class Swift(HttpToolsProtocol):
     """uvicorn's protocol with the short way for the application's `hooks`."""
@@ -25,11 +27,11 @@ class Swift(HttpToolsProtocol):
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:  # noqa: ANN401 - as inherited
         super().__init__(config, server_state, app_state, _loop)
         hooks: Mapping[str, Endpoint[Any]] = getattr(self.app, "hooks", {})
-        self._endpoints = {path.encode(): endpoint for path, endpoint in hooks.items()} if not self.limit_concurrency else {}
+        self._endpoints = {path.encode(): endpoint for path, endpoint in hooks.items()} if self.limit_concurrency is None else {}
         self._endpoint: Endpoint[Any] | None = None
         self._body = b""
         self._seen = 0.0
-        self._sweep: TimerHandle | None = None
+        self._sweep: TimerHandle
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin with a connection; it is closed when it rests for too long."""
@@ -39,8 +41,7 @@ class Swift(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End with a connection."""
-        if self._sweep is not None:
-            self._sweep.cancel()
+        self._sweep.cancel()
         super().connection_lost(exc)
 
     def _rest(self) -> None:
@@ -58,6 +59,7 @@ class Swift(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin to read a request; the scope of the ordinary way is made when it turns out to be needed."""
+        self._seen = self.loop.time()
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -66,18 +68,19 @@ class Swift(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Choose the way."""
         endpoint = self._endpoints.get(self.url)
-        if endpoint is not None and self._quiet() and self._plain():
+        if endpoint is not None and self._quiet() and self._plain(endpoint.most):
             self._endpoint, self._body = endpoint, b""
         else:
             self._ordinary()
 
-    def _plain(self) -> bool:
+    def _plain(self, most: int) -> bool:
         """Whether this is a kept-alive POST with a short body of a known length, and its answer can be written at once."""
         length = [value for name, value in self.headers if name == b"content-length"]
         return (
             len(length) == 1
             and length[0].isdigit()
-            and len(length[0]) < len(str(LONGEST))
+            and len(length[0]) <= _DIGITS
+            and int(length[0]) <= min(LONGEST, most)
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
@@ -115,6 +118,11 @@ class Swift(HttpToolsProtocol):
         self._ordinary()
         super().on_body(self._body)
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Rest from the end of an answer that was given the ordinary way."""
+        self._seen = self.loop.time()
+        super().on_response_complete()
 
     def _write(self, answer: Answer) -> None:
         self._seen = self.loop.time()

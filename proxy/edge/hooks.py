@@ -82,6 +82,7 @@ class Endpoint(Generic[_Asked]):
     """One hook as an ASGI application, and without waiting for a server that can do with that."""
 
     def __init__(self, event: Event[_Asked], door: Door, flight: Flight, meter: Meter) -> None:
+        self.most = door.most
         self._event = event
         self._door = door
         self._flight = flight
@@ -97,7 +98,7 @@ class Endpoint(Generic[_Asked]):
             self._door.admit("POST", raw)
             asked = event.decode(body)
             if self._flight.count >= self._flight.most:
-                return self._told("overload", LATER, began)
+                return self._later(asked, began)
             reply = event.now(asked)
             return None if reply is None else self._told(_outcome(reply), reply, began)
         except Exception as error:  # noqa: BLE001 - whatever it is, Centrifugo has to be answered
@@ -122,7 +123,7 @@ class Endpoint(Generic[_Asked]):
             self._door.admit(method, raw)
             asked = event.decode(await read(receive, self._door.most))
             if self._flight.count > self._flight.most:
-                return self._told("overload", event.undecided(asked) if event.undecided else LATER, began)
+                return self._later(asked, began)
             reply = await event.reply(asked, raw)
             return self._told(_outcome(reply), reply, began)
         except Gone:
@@ -130,22 +131,27 @@ class Endpoint(Generic[_Asked]):
         except Exception as error:  # noqa: BLE001 - whatever it is, Centrifugo has to be answered
             return self._failed(error, asked, began)
 
+    def _later(self, asked: _Asked, began: float) -> Answer:
+        undecided = self._event.undecided
+        return self._told("overload", undecided(asked) if undecided else LATER, began)
+
     def _told(self, outcome: Outcome, reply: Reply, began: float) -> Answer:
         body = reply.encode()
         self._meter.record(outcome, perf_counter() - began)
         return Answer(status=200, headers=[_JSON, (b"content-length", b"%d" % len(body))], body=body)
 
     def _failed(self, error: Exception, asked: _Asked | None, began: float) -> Answer:
-        outcome: Outcome = "failed"
         status, headers, body = answer(error)
-        if isinstance(error, Malformed):
-            outcome = "unauthorized" if isinstance(error, Unauthorized) else "malformed"
-        elif asked is not None and self._event.undecided is not None:
+        if asked is not None and self._event.undecided is not None:
             try:
                 # A status other than 200 would prolong it without an end.
                 return self._told("undecided", self._event.undecided(asked), began)
             except Exception as again:  # noqa: BLE001 - as above
-                answer(again)
+                error = again
+                status, headers, body = answer(error)
+        outcome: Outcome = "failed"
+        if isinstance(error, Malformed):
+            outcome = "unauthorized" if isinstance(error, Unauthorized) else "malformed"
         self._meter.record(outcome, perf_counter() - began)
         pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
         return Answer(status=status, headers=[*pairs, (b"content-length", b"%d" % len(body))], body=body)

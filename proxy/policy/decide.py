@@ -145,13 +145,13 @@ class Decision(Context):
             labels=own.labels,
             timestamp_ms=own.timestamp_ms,
         )
-        match Decision(self.by, request, self.facts, self.read, self.watch).decide():
-            case Allow() as allow:
-                allowed[channel] = allow
-            case Deny() as deny:
-                refused[channel] = deny
-            case NeedFacts(keys=keys):
-                self.needs |= keys
+        found = Decision(self.by, request, self.facts, self.read, self.watch).decide()
+        if isinstance(found, Allow):
+            allowed[channel] = found
+        elif isinstance(found, Deny):
+            refused[channel] = found
+        else:
+            self.needs |= found.keys
 
     def _rpc(self, request: Request) -> Outcome:
         found = self.by.plans.rpcs.get(request.method or "")

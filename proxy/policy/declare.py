@@ -59,7 +59,7 @@ def resolve(node: syntax.TypeSyntax, book: Book) -> Type:
             if resolve(node.key, book) not in (STRING, ANY):
                 book.find("wrong-type", node.key.at, "the keys of a map are strings", "write map<string, …>")
             return MapOf(of=resolve(node.of, book))
-        case syntax.RecordType():
+        case _:
             return record(node.fields, book)
 
 

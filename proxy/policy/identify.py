@@ -1,13 +1,13 @@
 """Checks identities: who may speak, and what is known about them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from proxy.policy import clauses, statements
 from proxy.policy.declare import known, single, variable
 from proxy.policy.declared import GuestIdentity, HttpIdentity, Identity, JwtIdentity, Place, Variable
 from proxy.policy.infer import value
 from proxy.policy.plan import PersonPlan
-from proxy.policy.syntax import Text
+from proxy.policy.syntax import MapOf, Text, Word
 from proxy.policy.types import ANY, DOUBLE, INT, STRING, Record, Type
 from proxy.policy.world import Book, Code, Scope, meant
 
@@ -46,8 +46,7 @@ def _jwt(node: statements.Identity, kind: clauses.Jwt | None, book: Book) -> Jwt
     if audience is None and kind is not None:
         message = "tokens made for other audiences are accepted"
         book.find("jwt-without-audience", node.name.at, message, 'write audience "…";')
-    if algorithms is not None:
-        _algorithms(algorithms, keys, book)
+    _algorithms(algorithms.names if algorithms else (), keys, book)
     return JwtIdentity(
         name=node.name.text,
         places=tuple(Place(kind=p.kind.text, name=_lower(p)) for p in kind.places) if kind else (),  # type: ignore[arg-type]  # three words
@@ -70,14 +69,14 @@ def _keys(keys: clauses.Keys, book: Book) -> str | Variable:
     return variable(keys.value, book)
 
 
-def _algorithms(clause: clauses.Algorithms, keys: clauses.Keys | None, book: Book) -> None:
-    hmac = [a for a in clause.names if a.text.startswith("HS")]
-    for name in clause.names:
+def _algorithms(names: Sequence[Word], keys: clauses.Keys | None, book: Book) -> None:
+    hmac = [a for a in names if a.text.startswith("HS")]
+    for name in names:
         if name.text not in ALGORITHMS:
             book.find("bad-identity", name.at, f'there is no algorithm "{name.text}" here', meant(name.text, ALGORITHMS))
     if hmac and keys is not None and keys.kind == "jwks":
         book.find("bad-identity", hmac[0].at, f"{hmac[0].text} needs a shared secret, a key set holds public keys", "write keys env NAME;")
-    elif hmac and len(hmac) != len(clause.names):
+    elif hmac and len(hmac) != len(names):
         book.find("bad-identity", hmac[0].at, f"{hmac[0].text} stands beside public-key algorithms: a public key would pass as its secret")
 
 
@@ -95,7 +94,17 @@ def _person(node: statements.Identity, kind: str, book: Book, meta: Record | Non
             found[name] = _user(clause, book, scope)
         else:
             found[name] = value(clause.value, book, scope, wanted=wanted)
+            _complete(clause, wanted, book)
     return PersonPlan(user=found.get("user"), meta=found.get("meta"), info=found.get("info"), expire=found.get("expire"))
+
+
+def _complete(clause: clauses.Assign, wanted: Type, book: Book) -> None:
+    """Demands that written meta has every member that its type requires."""
+    if isinstance(wanted, Record) and isinstance(clause.value, MapOf):
+        given = {key.value for key, _ in clause.value.entries}
+        for name, member in wanted.fields.items():
+            if name not in given and not member.optional:
+                book.find("wrong-type", clause.value.at, f'meta has no "{name}", which its type requires')
 
 
 def _user(clause: clauses.Assign, book: Book, scope: Scope) -> Code:

@@ -49,8 +49,6 @@ def assignable(found: Type, wanted: Type) -> bool:
             return found == NULL or assignable(found.of if isinstance(found, Nullable) else found, wanted.of)
         case (ListOf(of=inner), ListOf(of=outer)) | (MapOf(of=inner), MapOf(of=outer)):
             return assignable(inner, outer)
-        case Record(), Record():
-            return all(m.optional or (n in found.fields and assignable(found.fields[n].type, m.type)) for n, m in wanted.fields.items())
         case MapOf(), Record():
             return all(assignable(found.of, m.type) for m in wanted.fields.values())
     return found == INT and wanted == DOUBLE

@@ -109,7 +109,7 @@ def fitter(wanted: Type) -> Fit:  # noqa: PLR0911 - one line a type
             return _list(wanted)
         case MapOf():
             return _map(wanted)
-        case Record():
+        case _:
             return _record(wanted)
 
 

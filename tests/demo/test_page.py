@@ -42,7 +42,7 @@ async def gateway() -> AsyncIterator[type[Gateway]]:
     handler = type("Own", (Gateway,), {"got": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         handler.port = server.server_address[1]  # type: ignore[attr-defined]  # for the page
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield handler
         await asyncio.to_thread(server.shutdown)

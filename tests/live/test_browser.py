@@ -1,6 +1,6 @@
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import BrowserContext, Page, async_playwright, expect
@@ -9,11 +9,15 @@ from proxy.demo.backend import Backend, shipping
 from tests.live.servers import ROOT
 from tests.live.world import LIBRARY, ORDERS, World
 
-pytestmark = [pytest.mark.live, pytest.mark.skipif(not LIBRARY.exists(), reason="make install has not been run")]
-
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SOCKJS = ROOT / "node_modules/sockjs-client/dist/sockjs.min.js"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(not LIBRARY.exists(), reason="make install has not been run"),
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here"),
+]
 
 START = """
 async ({user, transport, url}) => {

@@ -4,8 +4,10 @@ import httpx
 import pytest
 from rich.console import Console
 
+from proxy.demo.clients import App, soon
+from proxy.demo.data import BEN
 from proxy.demo.player import Player
-from proxy.demo.scenario import STEPS
+from proxy.demo.scenario import CHAT, STEPS
 from proxy.errors import SetupFault
 from tests.live.world import World
 
@@ -28,3 +30,15 @@ async def test_a_killed_centrifugo_makes_the_service_unready_and_says_so(live: W
         ready = await http.get("/ready")
     assert ready.status_code == 503
     assert "centrifugo" in ready.json()["reasons"]
+
+
+@pytest.mark.parametrize("version", ["6.9.1"])
+async def test_the_tags_of_a_rule_reach_the_readers(live: World) -> None:
+    app = App(BEN, live.places.service, live.places.centrifugo)
+    await app.sign_in()
+    await app.connect()
+    _, ear = await app.listen(CHAT)
+    await soon(ear.subscribed)
+    await app.client.publish(CHAT, {"type": "reaction", "text": "+1"})
+    assert (await soon(ear.publications)).tags == {"type": "reaction"}
+    await app.close()

@@ -10,6 +10,7 @@ from tests.policy.policies import ACCOUNT, Facts, known, policy
 
 MEMBER = 'fact member(doc: string, uid: string) -> { role: string }? { python "app:member"; timeout 50ms; }\n'
 BOSS = 'fact boss(uid: string) -> string { python "app:boss"; timeout 50ms; }\n'
+INTEGER = '{"properties": {"n": {"type": "integer"}}, "type": "object", "required": ["n"]}'
 ANN: FactKey = ("account", "ann")
 
 
@@ -220,6 +221,32 @@ def test_a_method_nobody_knows_is_refused_for_a_service() -> None:
 def test_a_service_rule_of_a_pattern_needs_a_channel() -> None:
     rules = policy('service s { key env K; allow publish on "c:{x}"; }')
     assert isinstance(rules.decide(Request(op="publish", service="s", method="publish"), Facts()), Deny)
+
+
+def test_an_accepted_integer_that_does_not_fit_64_bits_fails_as_by_the_schema() -> None:
+    rules = policy(
+        'channel "c" { allow publish when data.n > 1 schema "schemas/n.json"; }',
+        n=INTEGER,
+    )
+    found = rules.decide(Request(op="publish", user="ann", channel="c", data={"n": 1e30}), Facts())
+    assert isinstance(found, Deny)
+    assert (found.reason, found.rule) == ("schema", "c/publish/1")
+
+
+def test_membership_is_looked_up_in_written_and_computed_lists() -> None:
+    rules = policy('channel "c" { allow subscribe when user in ["ann", op] && user in ["ann"]; }')
+    assert isinstance(rules.decide(subscribe("c"), Facts()), Allow)
+    assert isinstance(rules.decide(subscribe("c", "bob"), Facts()), Deny)
+
+
+def test_an_argument_whose_type_shows_only_now_must_fit() -> None:
+    rules = policy(f'{ACCOUNT}channel "c" {{ allow subscribe when account(meta.boss) != null; }}')
+    member = {"roles": [], "suspended": False, "boss": None}
+    request = dataclasses.replace(subscribe("c"), meta={"boss": "zoe"})
+    assert isinstance(rules.decide(request, known({("account", "zoe"): member})), Allow)
+    found = rules.decide(dataclasses.replace(request, meta={"boss": 7}), known({}))
+    assert isinstance(found, Deny)
+    assert found.reason == "no_rule"
 
 
 class Broken:

@@ -64,11 +64,16 @@ def test_what_is_meant_well_is_accepted(text: str) -> None:
         ("a: { b: int }", '{"a": {"b": "x"}}'),
         ("a: map<string, int>", '{"a": {"b": "x"}}'),
         ("a: double", '{"a": "x"}'),
+        ("a: string, b: string", '{"a": "x"}'),
     ],
 )
 def test_written_meta_must_fit_its_type(meta: str, written: str) -> None:
     text = f"meta {{ {meta} }} identity i {{ {JWT} algorithms ES256; keys env K; user = claims.sub; meta = {written}; }}"
     assert [f.split()[0] for f in findings(text)] == ["wrong-type"]
+
+
+def test_an_identity_without_algorithms_is_found_and_nothing_else_breaks() -> None:
+    assert findings(f"identity i {{ {JWT} keys env K; user = claims.sub; }}") == ["bad-identity 1:22"]
 
 
 def test_a_record_may_stand_where_its_members_fit() -> None:
