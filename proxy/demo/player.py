@@ -102,7 +102,8 @@ class Player:
 def _decided(noted: Noted) -> str:
     request, decision = noted.request, noted.decision
     who = f"service {request.service}" if request.service else f"user {request.user}"
-    asked = " ".join(part for part in (who, request.op, request.channel or request.method) if part)
+    over = request.transport and f"over {request.transport}"  # hooks know it, token endpoints and the gateway do not
+    asked = " ".join(part for part in (who, request.op, request.channel or request.method, over) if part)
     effect = "[green]allow[/]" if isinstance(decision, Allow) else f"[yellow]deny[/] as {escape(decision.reason)}"
     rule = f" by [cyan]{escape(decision.rule)}[/] ({escape(decision.at or '')})" if decision.rule else ""
     return f"{effect}{rule}: {escape(asked)}"

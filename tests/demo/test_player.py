@@ -51,6 +51,12 @@ async def test_a_step_is_shown_with_its_decision_rule_and_line() -> None:
     assert "All 1 steps went as they must." in theatre.shown.getvalue()
 
 
+async def test_the_transport_is_shown_where_it_is_known() -> None:
+    theatre = Theatre()
+    assert await theatre.plays(theatre.step((asked("publish", channel="chat:doc-7", transport="sse"), ALLOW), op="publish"))
+    assert "user 42 publish chat:doc-7 over sse\n" in theatre.shown.getvalue()
+
+
 async def test_a_refusal_is_shown_with_its_reason() -> None:
     theatre = Theatre()
     assert await theatre.plays(theatre.step((asked("connect"), DENY), op="connect", reason="suspended"))

@@ -1,0 +1,275 @@
+"""An application with hooks of every kind, and both ways to it: over a socket, and over a line that is fed by hand."""
+
+import asyncio
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from proxy.app import Service
+from proxy.cli.server import _config
+from proxy.cli.swift import Swift
+from proxy.edge.hooks import Door, Endpoint, Event, Raw
+from proxy.edge.metrics import Flight, Meter
+from proxy.errors import Fault, Malformed
+from proxy.gate import Gate
+from proxy.hooks.answers import Answers
+from proxy.hooks.subscribe import Subscribe
+from proxy.policy.decision import FactKey, Known, Lost
+from proxy.wire.read import document
+from proxy.wire.replies import Answered, Expired, Refreshed, Refused, Reply
+from proxy.wire.requests import decode_subscribe
+from tests.hooks.scene import FACTS, Purse, Shelf, clock, policy
+
+SECRET, PREVIOUS = "s" * 32, "p" * 32
+
+Asked: TypeAlias = dict[str, object]
+Step: TypeAlias = tuple[bytes, Sequence[int]]
+"""What is sent, and the statuses that come back before the next is."""
+
+
+class Cupboard(Shelf):
+    """Facts that are at hand once they were loaded."""
+
+    def __init__(self) -> None:
+        super().__init__(FACTS)
+        self.kept: dict[FactKey, Known | Lost] = {}
+
+    def get(self, key: FactKey, /) -> Known | Lost | None:
+        return self.kept.get(key)
+
+    async def load(self, keys: Collection[FactKey]) -> Mapping[FactKey, Known | Lost]:
+        self.kept |= await super().load(keys)
+        return self.kept
+
+
+class Echo:
+    """A hook that answers with the body, as it is told by it."""
+
+    def __init__(self) -> None:
+        self.entered, self.leave = asyncio.Event(), asyncio.Event()
+        self.leave.set()
+
+    def decode(self, body: bytes) -> Asked:
+        asked = document(body)
+        if "crash" in asked:
+            raise ZeroDivisionError
+        return asked
+
+    def now(self, asked: Asked) -> Reply | None:
+        return None if "wait" in asked else self.told(asked)
+
+    async def reply(self, asked: Asked, _raw: Raw) -> Reply:
+        self.entered.set()
+        turn = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(turn.set_result, None)
+        await turn
+        await self.leave.wait()
+        return self.told(asked)
+
+    def told(self, asked: Asked) -> Reply:
+        for name, error in (("fault", Fault("the store is away")), ("odd", Malformed("it is odd")), ("bug", ValueError("4111"))):
+            if name in asked:
+                raise error
+        return Refused(code=103, message="no") if "no" in asked else Answered(data=asked)
+
+    def undecided(self, asked: Asked) -> Reply:
+        if "worse" in asked:
+            raise ZeroDivisionError
+        return Refreshed(expire_at=1_800_000_000) if "live" in asked else Expired()
+
+
+class Site(Service):
+    """The application; `ordinary` are the paths that came to it the ordinary way."""
+
+    def __init__(self, *, flights: int = 8, most: int = 256) -> None:
+        self.echo, self.flight, self.ordinary = Echo(), Flight(flights), list[str]()
+        self._meters = list[Meter]()
+        self._door = Door([SECRET.encode(), PREVIOUS.encode()], most)
+        echo = self.echo
+        subscribe = Subscribe(Gate(policy=policy(), source=Cupboard(), limits=Purse(9)), Answers(), clock)
+        hooks = (
+            self._at(Event(name="now", decode=echo.decode, reply=echo.reply, now=echo.now)),
+            self._at(Event(name="slow", decode=echo.decode, reply=echo.reply)),
+            self._at(Event(name="refresh", decode=echo.decode, reply=echo.reply, undecided=echo.undecided)),
+            self._at(Event(name="renew", decode=echo.decode, reply=echo.reply, now=echo.now, undecided=echo.undecided)),
+            self._at(Event(name="subscribe", decode=decode_subscribe, reply=lambda asked, _: subscribe(asked), now=subscribe.now)),
+        )
+        super().__init__(dict(hooks), rest)
+
+    def _at(self, event: Event[Any]) -> tuple[str, Endpoint[Any]]:
+        self._meters.append(Meter(event.name))
+        return f"/{event.name}", Endpoint(event, self._door, self.flight, self._meters[-1])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self.ordinary.append(scope["path"])
+        await super().__call__(scope, receive, send)
+
+    @property
+    def outcomes(self) -> dict[tuple[str, str], int]:
+        return {(meter.hook, outcome): count for meter in self._meters for outcome, count in meter.outcomes.items() if count}
+
+
+async def rest(scope: Scope, receive: Receive, send: Send) -> None:
+    message: Message = {"type": ""}
+    while scope["type"] == "lifespan" and message["type"] != "lifespan.shutdown":
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"4")]})
+        await send({"type": "http.response.body", "body": b"none"})
+
+
+class Line(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written, self.closed = b"", False
+        self.changed, self.readable = asyncio.Event(), asyncio.Event()
+        self.readable.set()
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        assert not self.closed
+        self.written += data
+        self.changed.set()
+
+    def close(self) -> None:
+        self.closed = True
+        self.changed.set()
+        self.readable.set()
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        self.readable.clear()
+
+    def resume_reading(self) -> None:
+        self.readable.set()
+
+    async def heard(self, count: int) -> list[int]:
+        """Wait for so many answers, or for the end."""
+        async with asyncio.timeout(20):
+            while len(statuses(self.written)) < count and not self.closed:
+                self.changed.clear()
+                await self.changed.wait()
+        return statuses(self.written)
+
+
+def statuses(data: bytes) -> list[int]:
+    """Give the statuses of the answers that are complete."""
+    found = []
+    while b"\r\n\r\n" in data:
+        head, _, data = data.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head)
+        size = int(length[1]) if length else 0
+        if len(data) < size:
+            break
+        found.append(int(head[9:12]))
+        data = data[size:]
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """All that came back, and what was counted."""
+
+    data: bytes
+    requests: int
+    outcomes: dict[tuple[str, str], int]
+    ordinary: int
+
+
+def protocol(app: Any, http: Any, state: ServerState, loop: Any = None, limit: int | None = None) -> HttpToolsProtocol:  # noqa: ANN401
+    """Make what serves one connection, set up as the service is."""
+    config = _config(app)
+    config.http, config.limit_concurrency = http, limit
+    config.load()
+    return cast("type[HttpToolsProtocol]", config.http_protocol_class)(config, state, {}, loop)
+
+
+async def fed(site: Site, http: Any, steps: Iterable[Step], cut: Callable[[bytes], Iterable[bytes]] = lambda raw: [raw]) -> Heard:  # noqa: ANN401
+    """Talk over a line, in the pieces that `cut` makes."""
+    state, line, count = ServerState(), Line(), 0
+    serving = protocol(site, http, state)
+    serving.connection_made(line)
+    for raw, codes in steps:
+        for piece in cut(raw):
+            await line.readable.wait()
+            if not line.closed:
+                serving.data_received(piece)
+        count += len(codes)
+        await line.heard(count)
+    serving.connection_lost(None)
+    await asyncio.gather(*state.tasks)
+    return Heard(data=line.written, requests=state.total_requests, outcomes=site.outcomes, ordinary=len(site.ordinary))
+
+
+async def dialled(site: Site, http: Any, steps: Iterable[Step]) -> Heard:  # noqa: ANN401
+    """Talk over a socket."""
+    state, data, count = ServerState(), b"", 0
+    server = await asyncio.get_running_loop().create_server(lambda: protocol(site, http, state), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    async with asyncio.timeout(20):
+        for raw, codes in steps:
+            writer.write(raw)
+            count += len(codes)
+            while len(statuses(data)) < count and (more := await reader.read(65_536)):
+                data += more
+        if not reader.at_eof():
+            writer.write_eof()
+        data += await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        server.close()
+        await server.wait_closed()
+        await asyncio.gather(*state.tasks)
+    return Heard(data=data, requests=state.total_requests, outcomes=site.outcomes, ordinary=len(site.ordinary))
+
+
+class Timer:
+    """Something to be done at a time."""
+
+    def __init__(self, when: float, act: Callable[[], object]) -> None:
+        self.when, self.act, self.over = when, act, False
+
+    def cancel(self) -> None:
+        self.over = True
+
+
+class Clock:
+    """As much of a loop as the protocol needs, with a time that is moved by hand."""
+
+    def __init__(self) -> None:
+        self._now, self._timers = 0.0, list[Timer]()
+        self.create_task = asyncio.get_running_loop().create_task
+
+    def time(self) -> float:
+        return self._now
+
+    def call_later(self, delay: float, act: Callable[[], object]) -> Timer:
+        assert delay > 0
+        self._timers.append(Timer(self._now + delay, act))
+        return self._timers[-1]
+
+    @property
+    def due(self) -> list[Timer]:
+        return sorted((each for each in self._timers if not each.over), key=lambda each: each.when)
+
+    def forward(self, seconds: float) -> None:
+        end = self._now + seconds
+        while self.due and self.due[0].when <= end:
+            timer = self.due[0]
+            timer.cancel()
+            self._now = timer.when
+            timer.act()
+        self._now = end
+
+
+__all__ = ["PREVIOUS", "SECRET", "Clock", "Heard", "Line", "Site", "Step", "Swift", "dialled", "fed", "protocol", "statuses"]
