@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import typer
 
-from proxy.cli import check, decide, dev, evaluate, fmt, serve
+from proxy.cli import check, decide, dev, evaluate, fmt, serve, test
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serve.serve,
     "dev": dev.dev,
     "check": check.check,
     "fmt": fmt.fmt,
+    "test": test.test,
     "decide": decide.decide,
     "eval": evaluate.evaluate,
 }

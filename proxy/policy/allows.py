@@ -9,7 +9,7 @@ from proxy.policy.flow import NOTHING, Known, learn
 from proxy.policy.infer import condition
 from proxy.policy.patterns import BadPattern, Pattern, RepeatedName
 from proxy.policy.patterns import parse as parse_pattern
-from proxy.policy.plan import RulePlan
+from proxy.policy.plan import Checked, RulePlan
 from proxy.policy.schemas import BadSchema, Schema, compile_schema
 from proxy.policy.syntax import Text, Word
 from proxy.policy.types import ANY, Member, Record, Type
@@ -29,15 +29,6 @@ class Block:
     def known(self, where: frozenset[str]) -> Known:
         """What earlier denies prove for all of these operations."""
         return NOTHING.union(*(known for operations, known in self.guards if where <= operations))
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """One rule for one operation."""
-
-    operation: str
-    node: obligations.Allow
-    plan: RulePlan
 
 
 def operations(words: Iterable[Word], allowed: Iterable[str], book: Book) -> list[str]:

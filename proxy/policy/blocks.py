@@ -1,22 +1,19 @@
 """Checks the blocks that hold rules: channels, connect, rpcs, services."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from proxy.policy import clauses, declare, lint, obligations, statements
-from proxy.policy.allows import Allows, Block, Checked, operations, pattern, variables
+from proxy.policy.allows import Allows, Block, operations, pattern, variables
 from proxy.policy.decision import OPERATIONS
 from proxy.policy.declared import Service, Variable
+from proxy.policy.ground import Ground, Guard
 from proxy.policy.infer import value
 from proxy.policy.names import METHODS
 from proxy.policy.overlap import overlaps
 from proxy.policy.patterns import Parameter, Pattern
-from proxy.policy.plan import AnswerPlan, ConnectPlan, Obligations, Plan, RpcPlan, RulePlan
+from proxy.policy.plan import AnswerPlan, Checked, ConnectPlan, Obligations, Plan, RpcPlan, RulePlan
 from proxy.policy.types import STRING
 from proxy.policy.world import Scope
-
-if TYPE_CHECKING:
-    from proxy.policy.check import Checker, Guard
 
 _DEFAULT = RulePlan(id="connect/default", at="", schema=None, when=None, obligations=Obligations(), looks=False)
 
@@ -24,13 +21,13 @@ _DEFAULT = RulePlan(id="connect/default", at="", schema=None, when=None, obligat
 class Blocks:
     """The blocks of one policy set."""
 
-    def __init__(self, checker: "Checker", *, guests: bool) -> None:
-        self.checker, self.book, self.guests = checker, checker.book, guests
-        self.rules = Allows(checker.book, checker.files)
+    def __init__(self, ground: Ground, *, guests: bool) -> None:
+        self.ground, self.book, self.guests = ground, ground.book, guests
+        self.rules = Allows(ground.book, ground.files)
 
     def channels(self) -> tuple[tuple[Pattern, Mapping[str, Plan]], ...]:
         """The `channel` blocks: their patterns do not overlap."""
-        nodes = [(n, pattern(n.pattern, self.book)) for n in self.checker.all(statements.Channel)]
+        nodes = [(n, pattern(n.pattern, self.book)) for n in self.ground.all(statements.Channel)]
         out = [(found, self._channel(node, found)) for node, found in nodes]
         good = [(node, found) for node, found in nodes if found is not None]
         for one, other, witness in overlaps([found for _, found in good]):
@@ -43,8 +40,8 @@ class Blocks:
         if found is not None and isinstance(found.pieces[0], Parameter):
             self.book.find("pattern-without-prefix", node.pattern.at, "the pattern begins with a parameter", "begin with a literal prefix")
         name = node.pattern.value
-        types = {**self.checker.types, "vars": variables(found)}
-        lets, guards = self.checker.block(node.statements, types, f"{name}/deny")
+        types = {**self.ground.types, "vars": variables(found)}
+        lets, guards = self.ground.block(node.statements, types, f"{name}/deny")
         block = Block(id=lambda op, rule: f"{name}/{op}/{rule}", types=types, lets=lets, guards=_known(guards), scope=True)
         allows = [s for s in node.statements if isinstance(s, obligations.Allow)]
         rules = self.rules.check(allows, lambda allow: operations(allow.operations, OPERATIONS, self.book), block)
@@ -54,14 +51,14 @@ class Blocks:
 
     def connect(self) -> ConnectPlan:
         """The `connect` block, or the one that lets every identified user in."""
-        node = declare.single(statements.Connect, self.checker.nodes, self.book)
-        guards = self.checker.guards
+        node = declare.single(statements.Connect, self.ground.nodes, self.book)
+        guards = self.ground.guards
         if node is None:
             return ConnectPlan(plan=_plan("connect", guards, [], _DEFAULT))
-        block = Block(id=lambda _, rule: f"connect/{rule}", types=self.checker.types, lets=self.checker.lets, guards=_known(guards))
+        block = Block(id=lambda _, rule: f"connect/{rule}", types=self.ground.types, lets=self.ground.lets, guards=_known(guards))
         rules = self.rules.check([c for c in node.clauses if isinstance(c, obligations.Allow)], lambda _: ["connect"], block)
         where = frozenset(("connect",))
-        scope = Scope(where=where, types=self.checker.types, lets=self.checker.lets)
+        scope = Scope(where=where, types=self.ground.types, lets=self.ground.lets)
         channels = tuple(
             value(c.channel, self.book, scope, block.known(where), STRING) for c in node.clauses if isinstance(c, clauses.Subscribe)
         )
@@ -84,20 +81,20 @@ class Blocks:
 
     def rpcs(self, remotes: Iterable[str]) -> Mapping[str, RpcPlan]:
         """The `rpc` blocks by method."""
-        nodes = self.checker.all(statements.Rpc)
-        self.checker.blocks_once((n.method for n in nodes), "rpc")
+        nodes = self.ground.all(statements.Rpc)
+        self.ground.once((n.method for n in nodes), "rpc")
         return {node.method.value: self._rpc(node, remotes) for node in nodes}
 
     def _rpc(self, node: statements.Rpc, remotes: Iterable[str]) -> RpcPlan:
         method = node.method.value
-        lets, guards = self.checker.block(node.statements, self.checker.types, "")
-        block = Block(id=lambda _, rule: f"rpc/{method}/{rule}", types=self.checker.types, lets=lets, guards=_known(guards))
+        lets, guards = self.ground.block(node.statements, self.ground.types, "")
+        block = Block(id=lambda _, rule: f"rpc/{method}/{rule}", types=self.ground.types, lets=lets, guards=_known(guards))
         rules = self.rules.check([s for s in node.statements if isinstance(s, obligations.Allow)], lambda _: ["rpc"], block)
         answers = [s for s in node.statements if isinstance(s, clauses.Forward | clauses.Answer)]
         if len(answers) != 1:
             message = f'rpc "{method}" needs exactly one forward or answer, found {len(answers)}'
             self.book.find("syntax", answers[1].at if answers else node.at, message)
-        scope = Scope(where=frozenset(("rpc",)), types=self.checker.types, lets=lets)
+        scope = Scope(where=frozenset(("rpc",)), types=self.ground.types, lets=lets)
         answer = self._answer(answers[0], scope, block, remotes) if answers else AnswerPlan(kind="value")
         return RpcPlan(plan=_plan("rpc", guards, rules), answer=answer)
 
@@ -113,7 +110,7 @@ class Blocks:
 
     def services(self) -> tuple[Mapping[str, Service], Mapping[str, Mapping[str, Plan]]]:
         """The `service` blocks and what each may do, by method."""
-        nodes = self.checker.all(statements.Service)
+        nodes = self.ground.all(statements.Service)
         declare.unique([n.name for n in nodes], (), self.book, "service")
         services = {n.name.text: self._service(n) for n in nodes}
         return services, {n.name.text: self._methods(n) for n in nodes}
@@ -135,17 +132,17 @@ class Blocks:
         def id_(operation: str, rule: str) -> str:
             return f"service/{name}/{operation.removeprefix('service ')}/{rule}"
 
-        block = Block(id=id_, types={}, lets=self.checker.lets)
+        block = Block(id=id_, types={}, lets=self.ground.lets)
         allows = [c for c in node.clauses if isinstance(c, obligations.Allow)]
         rules = self.rules.check(allows, lambda allow: [f"service {op}" for op in operations(allow.operations, METHODS, self.book)], block)
         return {method: _plan(f"service {method}", (), rules) for method in METHODS}
 
 
-def _known(guards: Iterable["Guard"]) -> tuple[tuple[frozenset[str], frozenset[tuple[str, tuple[object, ...]]]], ...]:
+def _known(guards: Iterable[Guard]) -> tuple[tuple[frozenset[str], frozenset[tuple[str, tuple[object, ...]]]], ...]:
     return tuple((g.operations, g.known) for g in guards)
 
 
-def _plan(operation: str, guards: Sequence["Guard"], rules: Iterable[Checked], *more: RulePlan) -> Plan:
+def _plan(operation: str, guards: Sequence[Guard], rules: Iterable[Checked], *more: RulePlan) -> Plan:
     return Plan(
         denies=tuple(g.plan for g in guards if operation in g.operations),
         rules=(*(r.plan for r in rules if r.operation == operation), *more),

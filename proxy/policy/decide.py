@@ -5,21 +5,19 @@ end the decision: the steps behind them are tried too, so that one answer names 
 """
 
 import dataclasses
-from typing import Any
 
-from proxy.policy.context import Context, LostFact, Missing
+from proxy.policy.context import LostFact, Missing
 from proxy.policy.decision import Allow, Deny, FactKey, Facts, Forwarding, Known, Lost, NeedFacts, Reading, Request
-from proxy.policy.evaluate import Statics, Watch, exact
+from proxy.policy.evaluate import Statics, Watch
 from proxy.policy.functions import text
+from proxy.policy.inquiry import Inquiry
 from proxy.policy.operations import Failed
 from proxy.policy.patterns import Index, well_formed
-from proxy.policy.plan import AnswerPlan, ConnectPlan, DenyPlan, Plan, Plans, RulePlan
+from proxy.policy.plan import AnswerPlan, ConnectPlan, Plan, Plans, RulePlan
 from proxy.policy.settle import grant, settle
-from proxy.policy.world import Code
 
 Outcome = Allow | Deny | NeedFacts
 _NONE = Plan()
-_NO_NEEDS: frozenset[FactKey] = frozenset()
 _RENEWALS = {"refresh": "connect", "sub_refresh": "subscribe"}
 
 
@@ -38,15 +36,14 @@ class Decider:
             return Deny(reason="error", revision=self.revision, detail=type(error).__name__)
 
 
-class Decision(Context):
+class Decision(Inquiry):
     """One decision; its parts (server-side subscriptions, answers that read a channel) share what was read."""
 
-    __slots__ = ("by", "needs", "watch")
+    __slots__ = ("by",)
 
     def __init__(self, by: Decider, request: Request, facts: Facts, read: dict[FactKey, Known | Lost], watch: Watch | None = None) -> None:
-        super().__init__(request, facts, by.plans.lets, read)
-        self.by, self.watch = by, watch
-        self.needs: frozenset[FactKey] = _NO_NEEDS
+        super().__init__(request, facts, read, by.statics, by.revision, watch)
+        self.by = by
 
     def decide(self) -> Outcome:
         """The decision on the request."""
@@ -63,26 +60,6 @@ class Decision(Context):
         if request.op == "rpc":
             return self._rpc(request)
         return self._channel(request)
-
-    def deny(self, reason: str, by: DenyPlan | RulePlan | None = None, detail: str = "") -> Deny:
-        """A refusal, named after what refused."""
-        return Deny(
-            reason=reason,
-            rule=by.id if by else None,
-            at=by.at if by else None,
-            revision=self.by.revision,
-            facts=self.read,
-            detail=detail,
-        )
-
-    def value(self, code: Code) -> Any:  # noqa: ANN401 - a JSON value
-        """The value of an expression; raises `Failed`, `LostFact` or `Missing`."""
-        if self.watch is None:
-            try:
-                return code.run(self, self.request)
-            except Exception:  # noqa: BLE001, S110 - whatever it was, the exact evaluation says what it means
-                pass
-        return exact(code, self, self.by.statics, self.watch)
 
     def _channel(self, request: Request) -> Outcome:
         channel = request.channel or ""
@@ -104,7 +81,7 @@ class Decision(Context):
     def _connect(self, *, renewal: bool) -> Outcome:
         connect = self.by.plans.connect
 
-        def finish(_: Decision, rule: RulePlan) -> Allow:
+        def finish(_: Inquiry, rule: RulePlan) -> Allow:
             allow = grant(self, rule)
             if connect.data is not None:
                 allow.data = self.value(connect.data)

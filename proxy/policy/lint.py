@@ -1,20 +1,16 @@
 """What is allowed but unwise: security findings and warnings about rules."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from proxy.policy import obligations, statements
 from proxy.policy.declared import Fact
-from proxy.policy.plan import RulePlan
+from proxy.policy.plan import Checked, RulePlan
 from proxy.policy.world import Binding, Book
-
-if TYPE_CHECKING:
-    from proxy.policy.allows import Checked
 
 WRITES = ("publish", "map_publish")
 
 
-def unreachable(rules: Iterable["Checked"], book: Book) -> None:
+def unreachable(rules: Iterable[Checked], book: Book) -> None:
     """Warns of rules that come after one that always holds."""
     settled: set[tuple[str, str]] = set()
     reached: set[int] = set()
@@ -36,7 +32,7 @@ def always(plan: RulePlan) -> bool:
     return plan.when is None and plan.schema is None and not plan.obligations.codes
 
 
-def rule(checked: "Checked", book: Book, *, guests: bool) -> None:
+def rule(checked: Checked, book: Book, *, guests: bool) -> None:
     """Security findings and warnings about one rule of a channel for one operation."""
     node, plan = checked.node, checked.plan
     if checked.operation in WRITES:
@@ -50,7 +46,7 @@ def rule(checked: "Checked", book: Book, *, guests: bool) -> None:
                 book.find("unbounded-grant", node.at, message, "write expire, or invalidate on … at the fact")
 
 
-def _write(checked: "Checked", book: Book, *, guests: bool) -> None:
+def _write(checked: Checked, book: Book, *, guests: bool) -> None:
     node, plan = checked.node, checked.plan
     if plan.schema is None:
         book.find("publish-without-schema", node.at, "any payload is accepted", 'write schema "schemas/….json"')

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Literal
 
+from proxy.policy.obligations import Allow
 from proxy.policy.patterns import Pattern
 from proxy.policy.schemas import Schema
 from proxy.policy.world import Code
@@ -121,4 +122,12 @@ class Plans:
     rpcs: Mapping[str, RpcPlan]
     services: Mapping[str, Mapping[str, Plan]]
     people: Mapping[str, PersonPlan]
-    lets: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A rule for one operation beside its statement, for those who judge it."""
+
+    operation: str
+    node: Allow
+    plan: RulePlan

@@ -1,19 +1,17 @@
 """The order of a decision: denies, then allow rules; and what the rule that holds grants."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from proxy.policy.context import LostFact, Missing
 from proxy.policy.decision import Allow, Deny, Limit, NeedFacts, Request
 from proxy.policy.functions import text
+from proxy.policy.inquiry import Inquiry
 from proxy.policy.operations import Failed
 from proxy.policy.plan import LimitPlan, Plan, RulePlan
 from proxy.policy.schemas import Schema
 from proxy.policy.types import Misfit
 from proxy.policy.world import Code
-
-if TYPE_CHECKING:
-    from proxy.policy.decide import Decision
 
 
 class Unfit(Exception):
@@ -21,7 +19,7 @@ class Unfit(Exception):
 
 
 def settle(
-    decision: "Decision", plan: Plan, finish: Callable[["Decision", RulePlan], Allow], late: Code | None = None
+    decision: Inquiry, plan: Plan, finish: Callable[[Inquiry, RulePlan], Allow], late: Code | None = None
 ) -> Allow | Deny | NeedFacts:
     """Denies in order, then rules in order; the first that holds decides. Missing facts are collected up to the first certain end.
 
@@ -31,7 +29,7 @@ def settle(
     return NeedFacts(keys=decision.needs) if decision.needs else found
 
 
-def _denied(decision: "Decision", plan: Plan) -> Deny | None:
+def _denied(decision: Inquiry, plan: Plan) -> Deny | None:
     ambiguous = decision.request.ambiguous
     for deny in plan.denies:
         if ambiguous and deny.looks:
@@ -48,7 +46,7 @@ def _denied(decision: "Decision", plan: Plan) -> Deny | None:
     return None
 
 
-def _allowed(decision: "Decision", plan: Plan, finish: Callable[["Decision", RulePlan], Allow], late: Code | None) -> Allow | Deny:
+def _allowed(decision: Inquiry, plan: Plan, finish: Callable[[Inquiry, RulePlan], Allow], late: Code | None) -> Allow | Deny:
     lost: RulePlan | None = None
     unfit: tuple[RulePlan, str] | None = None
     for rule in plan.rules:
@@ -71,14 +69,14 @@ def _allowed(decision: "Decision", plan: Plan, finish: Callable[["Decision", Rul
     return decision.deny("schema", *unfit) if unfit else decision.deny("no_rule")
 
 
-def _on(decision: "Decision", rule: RulePlan) -> bool:
+def _on(decision: Inquiry, rule: RulePlan) -> bool:
     channel = decision.request.channel
     found = rule.pattern.matches(channel) if rule.pattern is not None and channel is not None else None
     decision.vars = found or {}
     return found is not None
 
 
-def _holds(decision: "Decision", rule: RulePlan) -> bool:
+def _holds(decision: Inquiry, rule: RulePlan) -> bool:
     if rule.looks:
         _fitting(decision.request, rule)
         decision.payload = _fitted(rule.schema, decision.request.data) if rule.schema else decision.request.data
@@ -101,7 +99,7 @@ def _fitting(request: Request, rule: RulePlan) -> None:
         raise Unfit("only an object can be stamped")
 
 
-def _finished(decision: "Decision", rule: RulePlan, finish: Callable[["Decision", RulePlan], Allow], late: Code | None) -> Allow | Deny:
+def _finished(decision: Inquiry, rule: RulePlan, finish: Callable[[Inquiry, RulePlan], Allow], late: Code | None) -> Allow | Deny:
     if late is None:
         return finish(decision, rule)
     try:
@@ -112,7 +110,7 @@ def _finished(decision: "Decision", rule: RulePlan, finish: Callable[["Decision"
         return decision.deny("fact_error", rule)
 
 
-def _look_ahead(decision: "Decision", rule: RulePlan, late: Code | None) -> None:
+def _look_ahead(decision: Inquiry, rule: RulePlan, late: Code | None) -> None:
     """Asks for what the rule will need if it holds."""
     for code in (*rule.obligations.codes, *((late,) if late else ())):
         try:
@@ -123,13 +121,13 @@ def _look_ahead(decision: "Decision", rule: RulePlan, late: Code | None) -> None
             return
 
 
-def grant(decision: "Decision", rule: RulePlan) -> Allow:
+def grant(decision: Inquiry, rule: RulePlan) -> Allow:
     """What the rule grants; raises as its obligations do."""
     obligations, request = rule.obligations, decision.request
     allow = Allow(
         rule=rule.id,
         at=rule.at,
-        revision=decision.by.revision,
+        revision=decision.revision,
         facts=decision.read,
         expire_ms=obligations.expire_ms,
         jitter=obligations.jitter,
@@ -156,7 +154,7 @@ def grant(decision: "Decision", rule: RulePlan) -> Allow:
 _PASSED_ON = frozenset(("publish", "map_publish", "broadcast"))
 
 
-def _stamped(decision: "Decision", rule: RulePlan) -> object:
+def _stamped(decision: Inquiry, rule: RulePlan) -> object:
     sent = cast("dict[str, object]", decision.request.data)
     return {**sent, **{key: decision.value(code) for key, code in rule.obligations.stamp}}
 

@@ -118,14 +118,12 @@ class Reader:
 
 def user_request(op: str, user: str, channel: str | None, **given: Any) -> Request:  # noqa: ANN401 - JSON
     """A request of a user as tests make it."""
-    return Request(
-        op=op, user=user, channel=channel, client=CLIENT, transport=TRANSPORT, timestamp_ms=TIMESTAMP_MS, **given
-    )  # fmt: skip
+    return Request(op=op, user=user, channel=channel, client=CLIENT, transport=TRANSPORT, timestamp_ms=TIMESTAMP_MS, **given)
 
 
 def _request(case: As | ServiceCase, op: str, node: Expect) -> Request:
     target = node.target.value if node.target else None
-    given = {clause.name.text: _given(clause, op, service=isinstance(case, ServiceCase)) for clause in _givens(node)}
+    given: dict[str, Any] = {clause.name.text: _given(clause, op, service=isinstance(case, ServiceCase)) for clause in _givens(node)}
     if isinstance(case, ServiceCase):
         return Request(op=op, service=case.service.text, method=op, channel=target, timestamp_ms=TIMESTAMP_MS, **given)
     if op == "rpc":

@@ -8,7 +8,7 @@ from proxy.policy.context import Context
 from proxy.policy.decide import Decider, Decision
 from proxy.policy.decision import Allow, Deny, FactKey, Facts, Known, Lost, NeedFacts, Request
 from proxy.policy.evaluate import Failure, Loss, Outcome
-from proxy.policy.plan import DenyPlan, Plan, RulePlan
+from proxy.policy.plan import Plan, RulePlan
 from proxy.policy.syntax import Expression, Has, Index, Member, Name, Paren
 from proxy.policy.syntax import Literal as Constant
 from proxy.policy.walk import parts
@@ -17,6 +17,7 @@ from proxy.review.lines import fact_text
 from proxy.review.wording import short, visible, worded
 
 _UNTRIED = frozenset(("no_identity", "bad_channel", "no_channel", "no_method"))
+_RENEWALS = {"refresh": "connect", "sub_refresh": "subscribe"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,49 +117,48 @@ def facts(read: Mapping[FactKey, Known | Lost]) -> dict[str, object]:
 
 def _plan(decider: Decider, request: Request) -> Plan:
     """The plan that a decision which got so far went through."""
-    plans = decider.plans
-    match request.op:
-        case _ if request.service is not None:
-            found = plans.services.get(request.service, {}).get(request.op)
-        case "connect" | "refresh":
-            found = plans.connect.plan
-        case "rpc":
-            found = plans.rpcs[request.method or ""].plan
-        case op:
-            entry = decider.index.find(request.channel or "")
-            found = entry[0].get(op.removeprefix("sub_refresh") or "subscribe") if entry else None
-    return found or Plan()
+    plans, op = decider.plans, _RENEWALS.get(request.op, request.op)
+    if request.service is not None:
+        return plans.services[request.service].get(op, Plan())
+    if op == "connect":
+        return plans.connect.plan
+    if op == "rpc":
+        return plans.rpcs[request.method or ""].plan
+    entry = decider.index.find(request.channel or "")
+    return entry[0].get(op, Plan()) if entry else Plan()
 
 
 def _looks(plan: Plan, request: Request, found: Allow | Deny, recorder: Recorder) -> Iterator[Look]:
     for deny in plan.denies:
         decides = found.rule == deny.id
-        steps = recorder.of((deny.when,))
-        yield Look(kind="deny", id=deny.id, at=deny.at, verdict=f"refuses: {found.reason}" if decides else "does not hold", steps=steps)
+        verdict = _refusal(found) if decides else "does not hold"
+        yield Look(kind="deny", id=deny.id, at=deny.at, verdict=verdict, steps=recorder.of((deny.when,)))
         if decides:
             return
     for rule in plan.rules:
         if rule.pattern is not None and (request.channel is None or rule.pattern.matches(request.channel) is None):
             continue
-        look = _look(rule, request, found, recorder)
-        yield look
-        if isinstance(found, Allow) and found.rule == rule.id:
+        yield _look(rule, request, found, recorder)
+        if found.rule == rule.id and found.reason in ("allowed", "error"):
             return
 
 
 def _look(rule: RulePlan, request: Request, found: Allow | Deny, recorder: Recorder) -> Look:
     steps = recorder.of((*((rule.when,) if rule.when else ()), *rule.obligations.codes))
-    if isinstance(found, Allow) and found.rule == rule.id:
-        verdict = "allows"
-    elif not steps and rule.schema is not None and (problem := rule.schema.problem(request.data)):
-        verdict = f"schema: {visible(problem)}"
-    elif any(isinstance(step.outcome, Loss) for step in steps):
-        verdict = "lost a fact"
-    elif any(isinstance(step.outcome, Failure) for step in steps):
-        verdict = "errs"
+    outcomes = {type(step.outcome) for step in steps}
+    if found.rule == rule.id:
+        verdict = "allows" if isinstance(found, Allow) else _refusal(found)
+    elif rule.looks and not steps:
+        problem = rule.schema.problem(request.data) if rule.schema else ""
+        verdict = f"does not fit: {visible(problem or 'only an object can be stamped')}"
     else:
-        verdict = "does not hold"
+        verdict = "lost a fact" if Loss in outcomes else "errs" if Failure in outcomes else "does not hold"
     return Look(kind="allow", id=rule.id, at=rule.at, verdict=verdict, steps=steps)
+
+
+def _refusal(found: Allow | Deny) -> str:
+    detail = found.detail if isinstance(found, Deny) else ""
+    return f"refuses: {found.reason}" + (f" ({visible(detail)})" if detail else "")
 
 
 def _lines(step: Step, level: int) -> Iterator[str]:

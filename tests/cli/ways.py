@@ -4,9 +4,9 @@ import asyncio
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -28,6 +28,7 @@ from tests.hooks.scene import FACTS, Purse, Shelf, clock, policy
 SECRET, PREVIOUS = "s" * 32, "p" * 32
 
 Asked: TypeAlias = dict[str, object]
+Way: TypeAlias = type[Swift] | Literal["httptools"]
 Step: TypeAlias = tuple[bytes, Sequence[int]]
 """What is sent, and the statuses that come back before the next is."""
 
@@ -134,7 +135,7 @@ class Line(asyncio.Transport):
         self.changed, self.readable = asyncio.Event(), asyncio.Event()
         self.readable.set()
 
-    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+    def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
         assert not self.closed
         self.written += data
         self.changed.set()
@@ -186,18 +187,19 @@ class Heard:
     ordinary: int
 
 
-def protocol(app: Any, http: Any, state: ServerState, loop: Any = None, limit: int | None = None) -> HttpToolsProtocol:  # noqa: ANN401
+def protocol(app: ASGIApp, way: Way, state: ServerState, loop: object = None, limit: int | None = None) -> HttpToolsProtocol:
     """Make what serves one connection, set up as the service is."""
     config = _config(app)
-    config.http, config.limit_concurrency = http, limit
+    config.http, config.limit_concurrency = way, limit
     config.load()
-    return cast("type[HttpToolsProtocol]", config.http_protocol_class)(config, state, {}, loop)
+    make = cast("Callable[..., HttpToolsProtocol]", config.http_protocol_class)
+    return make(config, state, {}, loop)
 
 
-async def fed(site: Site, http: Any, steps: Iterable[Step], cut: Callable[[bytes], Iterable[bytes]] = lambda raw: [raw]) -> Heard:  # noqa: ANN401
+async def fed(site: Site, way: Way, steps: Iterable[Step], cut: Callable[[bytes], Iterable[bytes]] = lambda raw: [raw]) -> Heard:
     """Talk over a line, in the pieces that `cut` makes."""
     state, line, count = ServerState(), Line(), 0
-    serving = protocol(site, http, state)
+    serving = protocol(site, way, state)
     serving.connection_made(line)
     for raw, codes in steps:
         for piece in cut(raw):
@@ -211,10 +213,10 @@ async def fed(site: Site, http: Any, steps: Iterable[Step], cut: Callable[[bytes
     return Heard(data=line.written, requests=state.total_requests, outcomes=site.outcomes, ordinary=len(site.ordinary))
 
 
-async def dialled(site: Site, http: Any, steps: Iterable[Step]) -> Heard:  # noqa: ANN401
+async def dialled(site: Site, way: Way, steps: Iterable[Step]) -> Heard:
     """Talk over a socket."""
     state, data, count = ServerState(), b"", 0
-    server = await asyncio.get_running_loop().create_server(lambda: protocol(site, http, state), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: protocol(site, way, state), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     async with asyncio.timeout(20):
         for raw, codes in steps:
@@ -271,5 +273,3 @@ class Clock:
             timer.act()
         self._now = end
 
-
-__all__ = ["PREVIOUS", "SECRET", "Clock", "Heard", "Line", "Site", "Step", "Swift", "dialled", "fed", "protocol", "statuses"]

@@ -1,0 +1,64 @@
+"""`test`: runs the tests that stand beside a policy."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from proxy.cli.policies import SETUP
+from proxy.policy.load import load
+from proxy.policy.render import as_text, summary
+from proxy.review import matrix, report, trials
+from proxy.review.trials import Report
+from proxy.stores import folder
+
+
+def test(
+    policies: Annotated[Path, typer.Option(help="The folder with the *.policy files.")] = Path("policies"),
+    *,
+    update: Annotated[bool, typer.Option("--update", help="Write into the files what their matrices really are.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Run the tests of the policies; exit code 1 when a test fails or when policies or tests have errors."""
+    files, unread = folder.read(policies)
+    if not policies.is_dir():
+        typer.echo(as_text(unread, {}), err=True, nl=False)
+        raise typer.Exit(SETUP)
+    found = _run(files) if not unread else Report(findings=unread)
+    if update and found.outdated:
+        files = {**files, **_updated(policies, files, found)}
+        found = _run(files)
+    if as_json:
+        typer.echo(report.as_object(found))
+    else:
+        _show(found, files)
+    if found.findings or found.failed:
+        raise typer.Exit(1)
+
+
+def _run(files: Mapping[str, bytes]) -> Report:
+    loaded = load(files)
+    if loaded.policy is None:
+        return Report(findings=tuple(finding for finding in loaded.findings if finding.severity == "error"))
+    return trials.run(loaded.policy, files)
+
+
+def _updated(policies: Path, files: Mapping[str, bytes], found: Report) -> Mapping[str, bytes]:
+    """Write the files whose matrices are out of date and give their new content."""
+    changed = {name: matrix.rewrite(files[name].decode(), changes).encode() for name, changes in found.outdated.items()}
+    for name, content in changed.items():
+        (policies / name).write_bytes(content)
+        typer.echo(f"{name} changed", err=True)
+    return changed
+
+
+def _show(found: Report, files: Mapping[str, bytes]) -> None:
+    if found.findings:
+        sources = {name: content.decode(errors="replace") for name, content in files.items()}
+        typer.echo(f"{as_text(found.findings, sources, colours=True)}{summary(found.findings)}")
+        return
+    console = Console(highlight=False)
+    for line in report.as_lines(found):
+        console.print(line, soft_wrap=True)

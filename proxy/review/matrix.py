@@ -1,0 +1,103 @@
+"""Matrices of a test file: who may do what on which channel, drawn and compared."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from proxy.policy.decide import Decider, Decision
+from proxy.policy.decision import Allow
+from proxy.policy.lex import lex
+from proxy.policy.plan import ConnectPlan, Obligations, Plan, Plans
+from proxy.policy.policy import Policy
+from proxy.policy.trials import Matrix
+from proxy.review.cases import user_request
+from proxy.review.fixtures import Fixtures
+from proxy.review.wording import quoted
+
+_GAP: Final = "  "
+
+
+def loose(policy: Policy) -> Decider:
+    """A decider that passes over schemas and obligations: a rule holds where its condition does, without a payload."""
+    own = policy.decider
+    plans = Plans(
+        channels=tuple((pattern, {op: _loose(plan) for op, plan in found.items()}) for pattern, found in own.plans.channels),
+        connect=ConnectPlan(plan=Plan()),
+        rpcs={},
+        services={},
+        people={},
+        lets=own.plans.lets,
+    )
+    return Decider(plans, own.statics, own.revision, guests=own.guests)
+
+
+def draw(decider: Decider, node: Matrix, facts: Fixtures) -> str:
+    """The matrix as it is: a row for each user, for each operation its first letter, or `-` where it is refused."""
+    table = [["", *(_label(channel.value) for channel in node.channels)]]
+    for user in node.users:
+        cells = ["".join(_letters(decider, node, facts, user.value, channel.value)) for channel in node.channels]
+        table.append([_label(user.value), *cells])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    rows = [_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
+    return "".join(f"{row.rstrip()}\n" for row in rows)
+
+
+def alike(expected: str, drawn: str) -> bool:
+    """Whether two matrices say the same; how far apart things stand says nothing."""
+    return _cells(expected) == _cells(drawn)
+
+
+def compared(expected: str, drawn: str) -> Iterator[str]:
+    """The lines of the drawn matrix, those that differ marked and followed by what was expected."""
+    wanted, lines = _cells(expected), drawn.splitlines()
+    for place, (line, cells) in enumerate(zip(lines, _cells(drawn), strict=True)):
+        own = wanted[place] if place < len(wanted) else []
+        yield f"  {line}" if cells == own else f"! {line}  (expected {_GAP.join(own) or 'nothing'})"
+    for rest in wanted[len(lines) :]:
+        yield f"! (expected {_GAP.join(rest)})"
+
+
+def rewrite(source: str, changes: Sequence[tuple[Matrix, str]]) -> str:
+    """The text of a test file with the expectations of these matrices replaced and nothing else changed."""
+    places = {(lexeme.line, lexeme.column): lexeme.text for lexeme in lex("", source).lexemes if lexeme.type == "STRING"}
+    starts = [0, *(place + 1 for place, character in enumerate(source) if character == "\n")]
+    for node, drawn in sorted(changes, key=lambda change: change[0].expect.at, reverse=True):
+        at = node.expect.at
+        begin = starts[at.line - 1] + at.column - 1
+        end = begin + len(places[at.line, at.column])
+        source = source[:begin] + _literal(drawn, _indent(node.expect.value)) + source[end:]
+    return source
+
+
+def _loose(plan: Plan) -> Plan:
+    rules = (dataclasses.replace(rule, schema=None, obligations=Obligations(), looks=False) for rule in plan.rules)
+    return dataclasses.replace(plan, rules=tuple(rules))
+
+
+def _letters(decider: Decider, node: Matrix, facts: Fixtures, user: str, channel: str) -> Iterator[str]:
+    for operation in node.operations:
+        op = operation.text
+        # Watched, because it is evaluated exactly then: compiled conditions rely on the payload having the type of its schema.
+        found = Decision(decider, user_request(op, user, channel), facts, {}, lambda _node, _outcome: None).decide()
+        yield op[0] if isinstance(found, Allow) else "-"
+
+
+def _label(text: str) -> str:
+    """A user or channel as it is, or quoted where it would not be one word."""
+    plain = text.isprintable() and text.split() == [text] and not text.startswith('"')
+    return text if plain else quoted(text)
+
+
+def _cells(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines() if line.strip()]
+
+
+def _indent(text: str) -> str:
+    """What stands before the rows now."""
+    rows = [line for line in text.splitlines() if line.strip()]
+    return rows[-1][: len(rows[-1]) - len(rows[-1].lstrip())] if rows else ""
+
+
+def _literal(drawn: str, indent: str) -> str:
+    escaped = drawn.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return '"""\n' + "".join(f"{indent}{line}\n" for line in escaped.splitlines()) + '"""'

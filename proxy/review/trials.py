@@ -1,0 +1,130 @@
+"""Runs the tests that stand beside a policy: no database, no clock, no network."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from proxy.policy.allows import operations
+from proxy.policy.decision import OPERATIONS, Allow, Deny
+from proxy.policy.findings import Finding, Position
+from proxy.policy.parse import parse_trials
+from proxy.policy.policy import Policy
+from proxy.policy.trials import Fixture, Matrix, Test, Trial
+from proxy.policy.world import Book
+from proxy.review import matrix
+from proxy.review.cases import Expectation, Reader
+from proxy.review.fixtures import gather
+from proxy.review.trace import Trace, trace
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An expectation that was not met, and the way to the decision."""
+
+    expectation: Expectation
+    told: Trace
+
+    @property
+    def found(self) -> Allow | Deny:
+        """The decision."""
+        return self.told.found
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """A test that ran; it passed unless it has failures."""
+
+    title: str
+    at: Position
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether all came out as expected."""
+        return not self.failures
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A matrix that was drawn."""
+
+    node: Matrix
+    text: str
+
+    @property
+    def title(self) -> str:
+        """What it is called in reports."""
+        return "matrix"
+
+    @property
+    def at(self) -> Position:
+        """Where it stands."""
+        return self.node.at
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is the expected one."""
+        return matrix.alike(self.node.expect.value, self.text)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What became of the tests, in the order of files and lines; with findings, none was run."""
+
+    results: tuple[Tried | Drawn, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def passed(self) -> int:
+        """How many tests and matrices passed."""
+        return sum(result.passed for result in self.results)
+
+    @property
+    def failed(self) -> int:
+        """How many did not."""
+        return len(self.results) - self.passed
+
+    @property
+    def outdated(self) -> Mapping[str, Sequence[tuple[Matrix, str]]]:
+        """The matrices that did not pass and what they should say, by file."""
+        found: dict[str, list[tuple[Matrix, str]]] = {}
+        for result in self.results:
+            if isinstance(result, Drawn) and not result.passed:
+                found.setdefault(result.at.file, []).append((result.node, result.text))
+        return found
+
+
+def run(policy: Policy, files: Mapping[str, bytes]) -> Report:
+    """Runs every `*.test.policy` of a set that loads; fixtures hold for all of them. What a test cannot mean is a finding."""
+    book = Book()
+    nodes = [node for name in sorted(files) if name.endswith(".test.policy") for node in _trials(name, files[name], book)]
+    facts = gather((node for node in nodes if isinstance(node, Fixture)), policy, book)
+    reader = Reader(policy, facts, book)
+    tests = [(node, tuple(reader.expectations(node))) for node in nodes if isinstance(node, Test)]
+    matrices = [node for node in nodes if isinstance(node, Matrix)]
+    for node in matrices:
+        operations(node.operations, OPERATIONS, book)
+    if book.findings:
+        return Report(findings=tuple(sorted(book.findings, key=lambda finding: finding.at)))
+    loose = matrix.loose(policy)
+    results: list[Tried | Drawn] = [_tried(policy, node, expectations) for node, expectations in tests]
+    results += (Drawn(node=node, text=matrix.draw(loose, node, facts)) for node in matrices)
+    return Report(results=tuple(sorted(results, key=lambda result: result.at)))
+
+
+def _trials(name: str, raw: bytes, book: Book) -> Iterable[Trial]:
+    parsed, findings = parse_trials(name, raw.decode())
+    book.findings += findings
+    return parsed.trials
+
+
+def _tried(policy: Policy, node: Test, expectations: Iterable[Expectation]) -> Tried:
+    failures = (_failure(policy, expectation) for expectation in expectations)
+    return Tried(title=node.title.value, at=node.at, failures=tuple(failure for failure in failures if failure))
+
+
+def _failure(policy: Policy, expectation: Expectation) -> Failure | None:
+    # Every fact is given or lost, so that none is asked for.
+    if expectation.met(cast("Allow | Deny", policy.decide(expectation.request, expectation.facts))):
+        return None
+    return Failure(expectation=expectation, told=cast("Trace", trace(policy.decider, expectation.request, expectation.facts)))
