@@ -11,7 +11,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "dev": dev.dev,
     "check": check.check,
     "fmt": fmt.fmt,
-    "test": test.test,
+    "test": test.run,
     "decide": decide.decide,
     "eval": evaluate.evaluate,
 }

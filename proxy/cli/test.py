@@ -15,9 +15,10 @@ from proxy.review.trials import Report
 from proxy.stores import folder
 
 
-def test(
+def run(
     policies: Annotated[Path, typer.Option(help="The folder with the *.policy files.")] = Path("policies"),
     *,
+    coverage: Annotated[bool, typer.Option("--coverage", help="Say which conditions and failures of facts no test tries.")] = False,
     update: Annotated[bool, typer.Option("--update", help="Write into the files what their matrices really are.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -26,19 +27,19 @@ def test(
     if not policies.is_dir():
         typer.echo(as_text(unread, {}), err=True, nl=False)
         raise typer.Exit(SETUP)
-    found = _run(files) if not unread else Report(findings=unread)
+    found = _results(files) if not unread else Report(findings=unread)
     if update and found.outdated:
         files = {**files, **_updated(policies, files, found)}
-        found = _run(files)
+        found = _results(files)
     if as_json:
         typer.echo(report.as_object(found))
     else:
-        _show(found, files)
+        _show(found, files, coverage=coverage)
     if found.findings or found.failed:
         raise typer.Exit(1)
 
 
-def _run(files: Mapping[str, bytes]) -> Report:
+def _results(files: Mapping[str, bytes]) -> Report:
     loaded = load(files)
     if loaded.policy is None:
         return Report(findings=tuple(finding for finding in loaded.findings if finding.severity == "error"))
@@ -54,11 +55,11 @@ def _updated(policies: Path, files: Mapping[str, bytes], found: Report) -> Mappi
     return changed
 
 
-def _show(found: Report, files: Mapping[str, bytes]) -> None:
+def _show(found: Report, files: Mapping[str, bytes], *, coverage: bool) -> None:
     if found.findings:
         sources = {name: content.decode(errors="replace") for name, content in files.items()}
         typer.echo(f"{as_text(found.findings, sources, colours=True)}{summary(found.findings)}")
         return
     console = Console(highlight=False)
-    for line in report.as_lines(found):
+    for line in (*report.as_lines(found), *(report.untried(found) if coverage else ())):
         console.print(line, soft_wrap=True)

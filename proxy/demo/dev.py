@@ -20,7 +20,7 @@ from proxy.demo.page import LIBRARY, Page
 from proxy.demo.player import Notes, Player
 from proxy.demo.provide import PINNED, provide
 from proxy.demo.scenario import STEPS, Places, Step
-from proxy.demo.supervisor import Supervisor, endpoints, environment
+from proxy.demo.supervisor import Neighbour, Supervisor, endpoints, environment
 from proxy.errors import SetupFault
 from proxy.policy.load import load
 from proxy.policy.policy import Policy
@@ -45,9 +45,13 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What can be chosen: a port of None is that of the settings, one of 0 a free one."""
+    """What can be chosen: a port of None is that of the settings, one of 0 a free one.
+
+    `attach` takes the Centrifugo at the address of the settings, which somebody else runs, and listens on the host of the settings.
+    """
 
     once: bool = False
+    attach: bool = False
     port: int | None = None
     centrifugo_port: int = 8000
     env: Path = Path(settings.FILE)
@@ -77,21 +81,27 @@ async def run(options: Options, host: Host, console: Console) -> bool:
     """
     async with AsyncExitStack() as stack:
         chosen = await asyncio.to_thread(_chosen, options)
-        program = await asyncio.to_thread(provide, PINNED, settings.variables(options.env).get("CENTRIFUGO", ""), tell=console.print)
-        sockets = host.listen(_HOST, chosen.port if options.port is None else options.port)
+        sockets = host.listen(chosen.host if options.attach else _HOST, chosen.port if options.port is None else options.port)
         for each in sockets:
             stack.callback(each.close)
         ground = _ground(options, chosen, f"http://{_HOST}:{sockets[0].getsockname()[1]}")
-        centrifugo = await stack.enter_async_context(
-            Supervisor(program, CONFIG.absolute(), _told(ground), host=_HOST, port=options.centrifugo_port)
-        )
+        centrifugo = await _centrifugo(options, ground, console)
+        await stack.enter_async_context(centrifugo)
         return await Show(options, ground, centrifugo, console).go(host, sockets)
+
+
+async def _centrifugo(options: Options, ground: Ground, console: Console) -> Supervisor | Neighbour:
+    if options.attach:
+        return Neighbour(ground.settings.centrifugo_url)
+    wanted = settings.variables(options.env).get("CENTRIFUGO", "")
+    program = await asyncio.to_thread(provide, PINNED, wanted, tell=console.print)
+    return Supervisor(program, CONFIG.absolute(), _told(ground), host=_HOST, port=options.centrifugo_port)
 
 
 class Show:
     """Everything that runs while Centrifugo does."""
 
-    def __init__(self, options: Options, ground: Ground, centrifugo: Supervisor, console: Console) -> None:
+    def __init__(self, options: Options, ground: Ground, centrifugo: Supervisor | Neighbour, console: Console) -> None:
         self._options = options
         self._ground = ground
         self._centrifugo = centrifugo
@@ -128,6 +138,7 @@ class Show:
 
     async def _play(self, notes: Notes, started: asyncio.Event) -> bool:
         await started.wait()
+        await self._centrifugo.healthy()
         places = Places(service=self._ground.service, centrifugo=self._centrifugo.url, orders_key=self._key)
         return await Player(places, notes, self._console).play(self._options.steps)
 
@@ -144,7 +155,8 @@ class Show:
 
 
 def _chosen(options: Options) -> Settings:
-    secrets.complete(options.env)
+    if not options.attach:
+        secrets.complete(options.env)
     data.write(options.database)
     return settings.read(options.env)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -16,6 +17,8 @@ from proxy.errors import SetupFault
 
 START_S: Final = 20.0
 """Seconds until `/health` must have answered."""
+NEIGHBOUR_S: Final = 60.0
+"""Seconds that a Centrifugo of somebody else may take to come up."""
 STOP_S: Final = 8.0
 """Seconds that Centrifugo has to end by itself."""
 LINES: Final = 20
@@ -44,6 +47,33 @@ def endpoints(service: str) -> Mapping[str, str]:
     """Give what turns the hooks of `centrifugo-config.json` to another address, such as `http://127.0.0.1:8010`."""
     named = {f"CENTRIFUGO_{part}_{event.upper()}_ENDPOINT": event for part, events in _EVENTS.items() for event in events}
     return {name: f"{service}/centrifugo/{event}" for name, event in (named | {"CENTRIFUGO_RPC_PROXY_ENDPOINT": "rpc"}).items()}
+
+
+class Neighbour:
+    """A Centrifugo that somebody else runs, at an address; used like a `Supervisor`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.port = urlsplit(url).port or 80
+
+    async def __aenter__(self) -> Self:
+        """Nothing is started: it may come up after us, and asks us while it does."""
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Nothing is stopped."""
+
+    async def healthy(self) -> None:
+        """Wait until it is healthy; raises `SetupFault` when it is not in time."""
+        try:
+            async with asyncio.timeout(NEIGHBOUR_S):
+                await _asked(self.url)
+        except TimeoutError:
+            raise SetupFault(f"Centrifugo at {self.url} was not healthy within {NEIGHBOUR_S:g} s: start it") from None
+
+    async def watch(self) -> None:
+        """Wait for as long as we run: whoever runs it looks after it."""
+        await asyncio.Event().wait()
 
 
 class Supervisor:
@@ -92,6 +122,9 @@ class Supervisor:
         """Stop it, by force after `STOP_S`."""
         await self._stop()
 
+    async def healthy(self) -> None:
+        """Return at once: it was healthy when it was entered."""
+
     async def watch(self) -> None:
         """Wait until it ends, and raise `SetupFault` with the end of its log; for as long as it runs, it waits."""
         await self._process.wait()
@@ -123,7 +156,7 @@ class Supervisor:
 
     async def _healthy(self) -> None:
         watch = asyncio.create_task(self.watch())
-        ask = asyncio.create_task(self._ask())
+        ask = asyncio.create_task(_asked(self.url))
         try:
             async with asyncio.timeout(START_S):
                 done, _ = await asyncio.wait((watch, ask), return_when=asyncio.FIRST_COMPLETED)
@@ -135,11 +168,6 @@ class Supervisor:
             for task in (watch, ask):
                 task.cancel()
             await asyncio.gather(watch, ask, return_exceptions=True)
-
-    async def _ask(self) -> None:
-        async with httpx.AsyncClient(timeout=1.0, trust_env=False) as client:
-            while not await _answers(client, f"{self.url}/health"):  # noqa: ASYNC110 - it is another process, which can only be asked
-                await asyncio.sleep(_PAUSE_S)
 
     async def _stop(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -153,6 +181,12 @@ class Supervisor:
                 self._process.kill()
             await self._process.wait()
             await self._drain
+
+
+async def _asked(url: str) -> None:
+    async with httpx.AsyncClient(timeout=1.0, trust_env=False) as client:
+        while not await _answers(client, f"{url}/health"):  # noqa: ASYNC110 - it is another process, which can only be asked
+            await asyncio.sleep(_PAUSE_S)
 
 
 async def _answers(client: httpx.AsyncClient, url: str) -> bool:
@@ -170,7 +204,9 @@ def _vacant(host: str, port: int) -> int:
             return int(taken.getsockname()[1])
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise SetupFault(f"{host}:{port} is in use: stop what listens there or give Centrifugo another port") from None
+            raise SetupFault(
+                f"{host}:{port} is in use: stop what listens there or take --centrifugo-port"
+            ) from None
         raise SetupFault(f"{host}:{port} cannot be used ({error.strerror}): give Centrifugo another address") from None
 
 

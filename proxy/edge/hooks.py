@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 from time import perf_counter
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
@@ -69,8 +69,7 @@ class Door:
         fits(length, self.most)
 
 
-@dataclass(slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes back: headers as ASGI has them."""
 
     status: int

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
-from proxy.policy.decision import OPERATIONS, REASONS, Allow, Deny, Request
+from proxy.policy.decision import OPERATIONS, REASONS, UNCHANGED, Allow, Deny, Request
 from proxy.policy.findings import Objection, Position
 from proxy.policy.names import BUILTINS
 from proxy.policy.operations import Failed, equal
@@ -50,7 +50,11 @@ class Expectation:
         allowed = isinstance(found, Allow)
         if allowed != (self.effect == "allow") or self.rule not in (None, found.rule) or self.reason not in (None, found.reason):
             return False
-        return self.stamps is None or (isinstance(found, Allow) and _holds(found.data, self.stamps))
+        return self.stamps is None or (isinstance(found, Allow) and _holds(self.payload(found), self.stamps))
+
+    def payload(self, found: Allow) -> object:
+        """What becomes of the payload."""
+        return self.request.data if found.data is UNCHANGED else found.data
 
 
 def every(plans: Plans) -> Iterator[Plan]:

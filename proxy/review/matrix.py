@@ -2,15 +2,16 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, cast
 
 from proxy.policy.decide import Decider, Decision
-from proxy.policy.decision import Allow
+from proxy.policy.decision import Allow, Deny, Request
 from proxy.policy.lex import lex
-from proxy.policy.plan import ConnectPlan, Obligations, Plan, Plans
+from proxy.policy.plan import Obligations, Plan
 from proxy.policy.policy import Policy
 from proxy.policy.trials import Matrix
 from proxy.review.cases import user_request
+from proxy.review.coverage import Meter
 from proxy.review.fixtures import Fixtures
 from proxy.review.wording import quoted
 
@@ -20,23 +21,17 @@ _GAP: Final = "  "
 def loose(policy: Policy) -> Decider:
     """A decider that passes over schemas and obligations: a rule holds where its condition does, without a payload."""
     own = policy.decider
-    plans = Plans(
-        channels=tuple((pattern, {op: _loose(plan) for op, plan in found.items()}) for pattern, found in own.plans.channels),
-        connect=ConnectPlan(plan=Plan()),
-        rpcs={},
-        services={},
-        people={},
-        lets=own.plans.lets,
-    )
+    channels = tuple((pattern, {op: _loose(plan) for op, plan in found.items()}) for pattern, found in own.plans.channels)
+    plans = dataclasses.replace(own.plans, channels=channels)
     return Decider(plans, own.statics, own.revision, guests=own.guests)
 
 
-def draw(decider: Decider, node: Matrix, facts: Fixtures) -> str:
+def draw(decider: Decider, node: Matrix, facts: Fixtures, meter: Meter) -> str:
     """The matrix as it is: a row for each user, for each operation its first letter, or `-` where it is refused."""
     table = [["", *(_label(channel.value) for channel in node.channels)]]
     for user in node.users:
-        cells = ["".join(_letters(decider, node, facts, user.value, channel.value)) for channel in node.channels]
-        table.append([_label(user.value), *cells])
+        requests = ([user_request(word.text, user.value, channel.value) for word in node.operations] for channel in node.channels)
+        table.append([_label(user.value), *("".join(_letter(decider, request, facts, meter) for request in cell) for cell in requests)])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     rows = [_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
     return "".join(f"{row.rstrip()}\n" for row in rows)
@@ -74,12 +69,11 @@ def _loose(plan: Plan) -> Plan:
     return dataclasses.replace(plan, rules=tuple(rules))
 
 
-def _letters(decider: Decider, node: Matrix, facts: Fixtures, user: str, channel: str) -> Iterator[str]:
-    for operation in node.operations:
-        op = operation.text
-        # Watched, because it is evaluated exactly then: compiled conditions rely on the payload having the type of its schema.
-        found = Decision(decider, user_request(op, user, channel), facts, {}, lambda _node, _outcome: None).decide()
-        yield op[0] if isinstance(found, Allow) else "-"
+def _letter(decider: Decider, request: Request, facts: Fixtures, meter: Meter) -> str:
+    # Watched, because it is evaluated exactly then: compiled conditions rely on the payload having the type of its schema.
+    found = cast("Allow | Deny", Decision(decider, request, facts, {}, meter.watch).decide())
+    meter.note(found)
+    return request.op[0] if isinstance(found, Allow) else "-"
 
 
 def _label(text: str) -> str:

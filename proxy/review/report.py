@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from proxy.policy.decision import UNCHANGED, Allow, Deny
+from proxy.policy.decision import Allow, Deny
 from proxy.policy.render import as_json
 from proxy.review import lines, matrix, trace
 from proxy.review.trials import Drawn, Failure, Report, Tried
@@ -22,13 +22,22 @@ def as_lines(report: Report) -> Iterator[Text]:
     yield Text(f"{report.passed} passed, {report.failed} failed", style="red" if report.failed else "green")
 
 
+def untried(report: Report) -> Iterator[Text]:
+    """A line for each gap that the tests leave."""
+    for gap in report.gaps:
+        place = f"{gap.at}  " if gap.at else ""
+        yield Text.assemble((place, "dim"), visible(gap.what), "  ", (gap.lacks, "yellow"))
+    yield Text(f"{len(report.gaps)} not tried", style="yellow" if report.gaps else "green")
+
+
 def as_object(report: Report) -> str:
-    """One JSON object: `passed`, `failed`, `tests` and `findings`."""
+    """One JSON object: `passed`, `failed`, `tests`, `untried` and `findings`."""
     return json.dumps(
         {
             "passed": report.passed,
             "failed": report.failed,
             "tests": [_entry(result) for result in report.results],
+            "untried": [{"what": gap.what, "lacks": gap.lacks, "at": str(gap.at) if gap.at else None} for gap in report.gaps],
             **json.loads(as_json(report.findings)),
         },
         ensure_ascii=False,
@@ -58,7 +67,7 @@ def _failure(failure: Failure) -> Iterator[Text]:
     yield Text(f"  {expectation.at}  {expectation.text}", style="bold")
     yield Text.assemble("    decided: ", (decided(found), "red"))
     if expectation.stamps is not None and isinstance(found, Allow):
-        yield Text(f"    payload: {'as it was sent' if found.data is UNCHANGED else short(found.data)}")
+        yield Text(f"    payload: {short(expectation.payload(found))}")
     for line in trace.tree(failure.told):
         yield Text(f"    {line}", style="dim")
 

@@ -4,12 +4,11 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
-from proxy.policy.context import Context
 from proxy.policy.decide import Decider, Decision
 from proxy.policy.decision import Allow, Deny, FactKey, Facts, Known, Lost, NeedFacts, Request
-from proxy.policy.evaluate import Failure, Loss, Outcome
+from proxy.policy.evaluate import Failure, Loss, Outcome, Watch
 from proxy.policy.plan import Plan, RulePlan
-from proxy.policy.syntax import Expression, Has, Index, Member, Name, Paren
+from proxy.policy.syntax import Expression, Has, Index, ListOf, MapOf, Member, Name, Paren
 from proxy.policy.syntax import Literal as Constant
 from proxy.policy.walk import parts
 from proxy.policy.world import Code
@@ -62,12 +61,15 @@ class Trace:
 class Recorder:
     """Puts evaluations, which are told innermost first, together into trees; `lets` are the expressions of lets."""
 
-    def __init__(self, lets: Iterable[Code]) -> None:
+    def __init__(self, lets: Iterable[Code], watch: Watch | None = None) -> None:
         self.steps: list[Step] = []
+        self._next = watch
         self._lets = {id(let.node) for let in lets}
 
     def watch(self, node: Expression, outcome: Outcome) -> None:
-        """Takes one evaluation, as `proxy.policy.evaluate.Watch`."""
+        """Takes one evaluation, as `proxy.policy.evaluate.Watch`, and passes it on."""
+        if self._next:
+            self._next(node, outcome)
         inside = {id(part) for part in parts(node)} or (self._lets if isinstance(node, Name) else set())
         cut = len(self.steps)
         while cut and id(self.steps[cut - 1].node) in inside:
@@ -81,9 +83,9 @@ class Recorder:
         return tuple(roots[id(code.node)] for code in codes if id(code.node) in roots)
 
 
-def trace(decider: Decider, request: Request, facts: Facts) -> Trace | NeedFacts:
-    """Decides, exactly and watched; the decision is the one that `Decider.decide` takes."""
-    recorder = Recorder(binding.value for binding in decider.statics.bindings)
+def trace(decider: Decider, request: Request, facts: Facts, watch: Watch | None = None) -> Trace | NeedFacts:
+    """Decides, exactly and watched, also by `watch`; the decision is the one that `Decider.decide` takes."""
+    recorder = Recorder((binding.value for binding in decider.statics.bindings), watch)
     found = Decision(decider, request, facts, {}, recorder.watch).decide()
     if isinstance(found, NeedFacts):
         return found
@@ -172,11 +174,11 @@ def _member(step: Step) -> dict[str, object]:
 
 
 def _shown(step: Step) -> Iterator[Step]:
-    """The evaluations inside that say something: no constants, no parentheses, and of `a.b.c` only the whole."""
+    """The evaluations inside that say something: no constants, no brackets, and of `a.b.c` only the whole."""
     whole = isinstance(step.node, Member | Index | Has)
     for inner in step.steps:
         path = whole and isinstance(inner.node, Name | Member)
-        if isinstance(inner.node, Paren) or (path and not (isinstance(inner.node, Name) and inner.steps)):
+        if isinstance(inner.node, Paren | ListOf | MapOf) or (path and not (isinstance(inner.node, Name) and inner.steps)):
             yield from _shown(inner)
         elif not isinstance(inner.node, Constant):
             yield inner

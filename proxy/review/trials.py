@@ -13,6 +13,7 @@ from proxy.policy.trials import Fixture, Matrix, Test, Trial
 from proxy.policy.world import Book
 from proxy.review import matrix
 from proxy.review.cases import Expectation, Reader
+from proxy.review.coverage import Gap, Meter
 from proxy.review.fixtures import gather
 from proxy.review.trace import Trace, trace
 
@@ -69,10 +70,11 @@ class Drawn:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What became of the tests, in the order of files and lines; with findings, none was run."""
+    """What became of the tests, in the order of files and lines, and what they leave untried; with findings, none was run."""
 
     results: tuple[Tried | Drawn, ...] = ()
     findings: tuple[Finding, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def passed(self) -> int:
@@ -106,10 +108,10 @@ def run(policy: Policy, files: Mapping[str, bytes]) -> Report:
         operations(node.operations, OPERATIONS, book)
     if book.findings:
         return Report(findings=tuple(sorted(book.findings, key=lambda finding: finding.at)))
-    loose = matrix.loose(policy)
-    results: list[Tried | Drawn] = [_tried(policy, node, expectations) for node, expectations in tests]
-    results += (Drawn(node=node, text=matrix.draw(loose, node, facts)) for node in matrices)
-    return Report(results=tuple(sorted(results, key=lambda result: result.at)))
+    loose, meter = matrix.loose(policy), Meter(policy)
+    results: list[Tried | Drawn] = [_tried(policy, node, expectations, meter) for node, expectations in tests]
+    results += (Drawn(node=node, text=matrix.draw(loose, node, facts, meter)) for node in matrices)
+    return Report(results=tuple(sorted(results, key=lambda result: result.at)), gaps=meter.gaps())
 
 
 def _trials(name: str, raw: bytes, book: Book) -> Iterable[Trial]:
@@ -118,13 +120,15 @@ def _trials(name: str, raw: bytes, book: Book) -> Iterable[Trial]:
     return parsed.trials
 
 
-def _tried(policy: Policy, node: Test, expectations: Iterable[Expectation]) -> Tried:
-    failures = (_failure(policy, expectation) for expectation in expectations)
+def _tried(policy: Policy, node: Test, expectations: Iterable[Expectation], meter: Meter) -> Tried:
+    failures = (_failure(policy, expectation, meter) for expectation in expectations)
     return Tried(title=node.title.value, at=node.at, failures=tuple(failure for failure in failures if failure))
 
 
-def _failure(policy: Policy, expectation: Expectation) -> Failure | None:
+def _failure(policy: Policy, expectation: Expectation, meter: Meter) -> Failure | None:
+    # What is compared is the decision that the service would take; how it comes about is then watched.
     # Every fact is given or lost, so that none is asked for.
-    if expectation.met(cast("Allow | Deny", policy.decide(expectation.request, expectation.facts))):
-        return None
-    return Failure(expectation=expectation, told=cast("Trace", trace(policy.decider, expectation.request, expectation.facts)))
+    found = cast("Allow | Deny", policy.decide(expectation.request, expectation.facts))
+    told = cast("Trace", trace(policy.decider, expectation.request, expectation.facts, meter.watch))
+    meter.note(found)
+    return None if expectation.met(found) else Failure(expectation=expectation, told=dataclasses.replace(told, found=found))

@@ -42,7 +42,7 @@ def visible(text: str) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
-def worded(node: Expression) -> str:
+def worded(node: Expression) -> str:  # noqa: PLR0911 - one line a kind
     """The expression in the spelling of the formatter, on one line."""
     match node:
         case Literal():
@@ -63,7 +63,7 @@ def worded(node: Expression) -> str:
             return _reached(node)
 
 
-def _reached(node: Member | Index | Has | Call | Method | Macro | ListOf | MapOf) -> str:
+def _reached(node: Member | Index | Has | Call | Method | Macro | ListOf | MapOf) -> str:  # noqa: PLR0911 - likewise
     match node:
         case Member():
             return f"{worded(node.of)}.{node.name.text}"

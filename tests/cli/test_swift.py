@@ -2,115 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 import pytest
 import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from proxy.cli.server import KEEP_ALIVE_S, listen, run
 from proxy.cli.swift import LONGEST, Swift
-from tests.hooks.scene import body
 
-from .ways import PREVIOUS, SECRET, Clock, Heard, Line, Site, Step, Way, dialled, fed, protocol, rest, statuses
+from .scene import Scene
+from .talks import CASES, CHUNKED, MEMBER, NEWS, NOW, SLOW, WAIT, Case, post, short
+from .ways import Heard, Line, Site, Way, dialled, fed, protocol, rest, statuses
 
 WAYS: tuple[Way, Way] = (Swift, "httptools")
 LATER = {"error": {"code": 111, "message": "too many requests", "temporary": True}}
-
-
-def post(path: str, said: bytes = b'{"a":1}', *lines: str, secrets: Sequence[str] = (SECRET,), length: str = "") -> bytes:
-    """Write a hook; a `length` of "-" leaves the header out."""
-    head = [f"POST {path} HTTP/1.1", "Host: x", *(f"X-Centrigate-Hook-Secret: {secret}" for secret in secrets)]
-    if length != "-":
-        head.append(f"Content-Length: {length or len(said)}")
-    return "\r\n".join([*head, *lines, "", ""]).encode("latin-1") + said
-
-
-NOW, SLOW, WAIT = post("/now"), post("/slow", b'{"slow":1}'), post("/now", b'{"wait":1}')
-MEMBER, NEWS = post("/subscribe", body(channel="doc:7")), post("/subscribe", body(channel="news:1"))
-CHUNKED = post("/now", b'4\r\n{"a"\r\n3\r\n:1}\r\n0\r\n\r\n', "Transfer-Encoding: chunked", length="-")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A talk, and how many of its requests do not go the short way."""
-
-    steps: tuple[Step, ...]
-    ordinary: int = 0
-
-
-def short(raw: bytes, *codes: int) -> Case:
-    return Case(steps=((raw, codes or (200,)),))
-
-
-def long(raw: bytes, *codes: int, ordinary: int = 1) -> Case:
-    return Case(steps=((raw, codes or (200,)),), ordinary=ordinary)
-
-
-CASES = {
-    "good subscribe": short(NEWS),
-    "facts that are loaded once": Case(steps=((MEMBER, [200]), (MEMBER, [200]), (MEMBER + MEMBER, [200, 200])), ordinary=1),
-    "refused by the policy": short(post("/subscribe", body(channel="none:1"))),
-    "refused": short(post("/now", b'{"no":1}')),
-    "previous secret": short(post("/now", secrets=[PREVIOUS])),
-    "wrong secret": short(post("/now", secrets=["x" * 32]) + NOW, 401, 200),
-    "secret beyond ASCII": short(post("/now", secrets=["\xe9" * 32]), 401),
-    "no secret": short(post("/now", secrets=[]), 401),
-    "repeated secret": short(post("/now", secrets=[SECRET, SECRET]), 401),
-    "malformed": short(post("/now", b"{") + post("/now", b"[]") + post("/now", b"") + NOW, 400, 400, 400, 200),
-    "malformed subscribe": short(post("/subscribe", b"{}"), 400),
-    "decoder that fails": short(post("/now", b'{"crash":1}') + NOW, 500, 200),
-    "handler that fails": short(post("/now", b'{"bug":1}') + NOW, 500, 200),
-    "handler without its store": short(post("/now", b'{"fault":1}') + NOW, 503, 200),
-    "handler that minds the request": short(post("/now", b'{"odd":1}'), 400),
-    "longest body": short(post("/now", b" " * 249 + b'{"a":1}')),
-    "over-long body": long(post("/now", b" " * 257), 413),
-    "over-long body of a stranger": long(post("/now", b" " * 257, secrets=[]) + NOW, 401, 200, ordinary=2),
-    "length of many digits": long(post("/now", length="0" * 20 + "7"), 413),
-    "length with a zero": short(post("/now", length="07")),
-    "length beyond 64 bits": long(post("/now", length="9" * 30), 400, ordinary=0),
-    "length that is none": long(post("/now", length="x"), 400, ordinary=0),
-    "length below zero": long(post("/now", length="-1"), 400, ordinary=0),
-    "two lengths": long(post("/now", b'{"a":1}', "Content-Length: 7"), 400, ordinary=0),
-    "length and chunks": long(CHUNKED.replace(b"Host", b"Content-Length: 7\r\nHost"), 400, ordinary=0),
-    "no length": long(post("/now", b"", length="-") + NOW, 400, 200, ordinary=2),
-    "chunked": long(CHUNKED),
-    "two short ones": short(NOW + NEWS, 200, 200),
-    "slow behind short": long(NOW + WAIT, 200, 200),
-    "short behind slow": long(SLOW + NOW + NEWS, 200, 200, 200, ordinary=3),
-    "short behind waiting": long(NOW + WAIT + NOW + SLOW + NOW, *[200] * 5, ordinary=4),
-    "short after slow": Case(steps=((SLOW, [200]), (NOW, [200]), (WAIT, [200]), (NOW, [200])), ordinary=2),
-    "HTTP/1.0": long(NOW.replace(b"HTTP/1.1", b"HTTP/1.0")),
-    "HTTP/1.0 kept alive": long(post("/now", b'{"a":1}', "Connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0")),
-    "closing": long(post("/now", b'{"a":1}', "Connection: close") + NOW),
-    "closing after short": long(NOW + post("/now", b'{"a":1}', "Connection: close"), 200, 200),
-    "expecting": long(post("/now", b'{"a":1}', "Expect: 100-continue") + NOW, 100, 200, 200, ordinary=2),
-    "query": long(post("/now?a=1")),
-    "other spelling": long(post("/%6eow")),
-    "whole address": long(post("http://x/now")),
-    "GET": long(b"GET /now HTTP/1.1\r\n\r\n" + NOW, 405, 200, ordinary=2),
-    "PUT": long(NOW.replace(b"POST", b"PUT") + NOW, 405, 200, ordinary=2),
-    "unknown path": long(post("/none"), 404),
-    "path with a slash": long(post("/now/"), 404),
-    "upgrade": long(post("/now", b'{"a":1}', "Connection: Upgrade", "Upgrade: websocket")),
-    "h2c": long(post("/now", b'{"a":1}', "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c")),
-    "garbage": long(b"\x00\x01garbage\r\n\r\n", 400, ordinary=0),
-    "garbage after short": Case(steps=((NOW, [200]), (b"\r\n\xff\r\n", [400]))),
-    "TLS": long(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 400, ordinary=0),
-    "lines before": short(b"\r\n\r\n" + NOW),
-    "hook that cannot be short": long(SLOW),
-    "refresh without a decision": long(post("/refresh", b'{"fault":1,"live":1}')),
-    "refresh that is odd": long(post("/refresh", b'{"odd":1}')),
-    "refresh that nobody can answer": long(post("/refresh", b'{"odd":1,"worse":1}'), 500),
-    "refresh that cannot be read": long(post("/refresh", b"{"), 400),
-    "short refresh that is odd": short(post("/renew", b'{"odd":1,"live":1}')),
-    "short refresh that fails": short(post("/renew", b'{"bug":1}')),
-    "short refresh that nobody can answer": short(post("/renew", b'{"fault":1,"worse":1}'), 500),
-}
-"""Talks by name."""
 
 
 def same(heard: Sequence[Heard], case: Case) -> None:
@@ -137,3 +44,186 @@ def bytewise(raw: bytes) -> list[bytes]:
 @pytest.mark.parametrize("cut", [lambda raw: [raw], bytewise], ids=["whole", "bytes"])
 async def test_in_pieces_both_ways_answer_the_same(case: Case, cut: Callable[[bytes], Iterable[bytes]]) -> None:
     same([await fed(Site(), way, case.steps, cut) for way in WAYS], case)
+
+
+@pytest.mark.parametrize("raw", [NEWS + NOW, MEMBER, NOW + WAIT + NOW], ids=["short", "facts", "mixed"])
+async def test_wherever_it_is_cut_it_is_answered_the_same(raw: bytes) -> None:
+    codes = [200] * raw.count(b"POST")
+    whole = await fed(Site(), "httptools", [(raw, codes)])
+    for at in range(1, len(raw)):
+        parts = await fed(Site(), Swift, [(raw, codes)], lambda raw, at=at: [raw[:at], raw[at:]])  # type: ignore[misc]
+        assert (parts.data, parts.requests, parts.outcomes) == (whole.data, whole.requests, whole.outcomes), at
+
+
+async def test_bodies_beyond_the_bound_go_the_ordinary_way() -> None:
+    for size, ordinary in ((LONGEST, 0), (LONGEST + 1, 1)):
+        talk = short(post("/now", b'{"no":"%s"}' % (b"x" * (size - 9))))
+        same([await fed(Site(most=1 << 20), way, talk.steps) for way in WAYS], Case(steps=talk.steps, ordinary=ordinary))
+
+
+@pytest.mark.parametrize(
+    ("raw", "answer"),
+    [
+        (NOW, LATER),
+        (SLOW, LATER),
+        (post("/renew", b'{"live":1}'), {"result": {"expire_at": 1_800_000_000}}),
+        (post("/refresh"), {"result": {"expired": True}}),
+    ],
+)
+async def test_above_the_limit_both_ways_put_off(raw: bytes, answer: object) -> None:
+    both = [await fed(Site(flights=0), way, [(raw, [200])]) for way in WAYS]
+    assert json.loads(both[0].data.partition(b"\r\n\r\n")[2]) == answer
+    assert (both[0].data, both[0].outcomes) == (both[1].data, both[1].outcomes)
+    assert [outcome for _, outcome in both[0].outcomes] == ["overload"]
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    scene = Scene()
+    yield scene
+    await scene.end()
+
+
+def closes_after(scene: Scene, seconds: float) -> None:
+    scene.clock.forward(seconds - 0.5)
+    assert not scene.line.closed
+    scene.clock.forward(0.5)
+    assert scene.line.closed
+
+
+async def test_a_connection_that_says_nothing_is_closed(scene: Scene) -> None:
+    closes_after(scene, KEEP_ALIVE_S)
+
+
+@pytest.mark.parametrize("raw", [NOW, SLOW, WAIT, post("/none")], ids=["short", "slow", "waiting", "unknown"])
+async def test_a_connection_rests_from_its_last_answer(scene: Scene, raw: bytes) -> None:
+    for _ in range(3):
+        scene.clock.forward(KEEP_ALIVE_S - 10)
+        await scene.say(raw)
+    closes_after(scene, KEEP_ALIVE_S)
+
+
+async def test_a_connection_has_one_timer_for_all_short_answers(scene: Scene) -> None:
+    for _ in range(9):
+        await scene.say(NOW)
+        assert len(scene.clock.due) == 1
+
+
+async def test_a_connection_is_not_looked_at_more_than_once_a_second(scene: Scene) -> None:
+    scene.clock.forward(0.25)
+    await scene.say(NOW)
+    closes_after(scene, KEEP_ALIVE_S + 0.75)
+
+
+async def test_a_hook_that_is_read_for_long_is_answered(scene: Scene) -> None:
+    scene.serving.data_received(NOW[:-1])
+    scene.clock.forward(5 * KEEP_ALIVE_S)
+    await scene.say(NOW[-1:])
+    scene.clock.forward(KEEP_ALIVE_S - 1)
+    assert not scene.line.closed
+    scene.clock.forward(1)
+    assert scene.line.closed
+
+
+async def test_a_head_that_has_begun_may_go_on_for_as_long_as_a_rest(scene: Scene) -> None:
+    scene.clock.forward(KEEP_ALIVE_S - 1)
+    scene.serving.data_received(NOW[:20])
+    closes_after(scene, KEEP_ALIVE_S)
+
+
+async def test_a_hook_that_waits_for_long_is_answered(scene: Scene) -> None:
+    await scene.hold()
+    scene.clock.forward(5.5 * KEEP_ALIVE_S)
+    assert not scene.line.closed
+    await scene.release()
+    assert statuses(scene.line.written) == [200]
+    closes_after(scene, KEEP_ALIVE_S)
+
+
+async def test_a_short_one_waits_for_the_one_before(scene: Scene) -> None:
+    await scene.hold()
+    scene.serving.data_received(NOW)
+    assert not scene.line.written
+    await scene.release()
+    await scene.line.heard(2)
+    assert scene.line.written.index(b"wait") < scene.line.written.index(b'"a"')
+
+
+async def test_hooks_in_work_elsewhere_count() -> None:
+    scene = Scene(flights=1)
+    await scene.hold()
+    other = Line()
+    neighbour = scene.connect(other)
+    neighbour.data_received(NOW)
+    assert json.loads(other.written.partition(b"\r\n\r\n")[2]) == LATER
+    assert scene.site.ordinary == ["/now"]
+    neighbour.connection_lost(None)
+    await scene.end()
+
+
+async def test_who_does_not_read_is_waited_for_the_ordinary_way(scene: Scene) -> None:
+    scene.serving.pause_writing()
+    scene.serving.data_received(NOW)
+    await scene.site.echo.entered.wait()
+    assert (scene.site.ordinary, scene.line.written) == (["/now"], b"")
+    scene.serving.resume_writing()
+    assert await scene.line.heard(1) == [200]
+
+
+async def test_who_leaves_is_not_answered(scene: Scene) -> None:
+    scene.serving.data_received(CHUNKED[:-5])
+    scene.serving.connection_lost(ConnectionResetError())
+    await scene.release()
+    assert (scene.site.ordinary, scene.site.flight.count, scene.line.written) == (["/now"], 0, b"")
+
+
+async def test_nothing_is_written_to_what_is_closing(scene: Scene) -> None:
+    scene.line.close()
+    scene.serving.data_received(NOW)
+    assert (scene.line.written, scene.state.total_requests, scene.site.ordinary) == (b"", 1, [])
+
+
+async def test_headers_of_the_server_come_first(scene: Scene) -> None:
+    scene.state.default_headers = [(b"server", b"x")]
+    await scene.say(NOW)
+    await scene.say(SLOW)
+    assert scene.line.written.count(b"HTTP/1.1 200 OK\r\nserver: x\r\ncontent-type: application/json\r\n") == 2
+
+
+@pytest.mark.parametrize(("app", "limit"), [(Site(), 9), (rest, None)], ids=["limited", "without hooks"])
+async def test_without_need_everything_goes_the_ordinary_way(app: ASGIApp, limit: int | None) -> None:
+    state, line = ServerState(), Line()
+    serving = protocol(app, Swift, state, limit=limit)
+    serving.connection_made(line)
+    serving.data_received(NOW)
+    assert (len(state.tasks), line.written) == (1, b"")
+    assert await line.heard(1) == [200 if limit else 404]
+    serving.connection_lost(None)
+
+
+async def test_a_stop_waits_for_what_is_in_work(scene: Scene) -> None:
+    await scene.hold()
+    scene.serving.shutdown()
+    assert not scene.line.closed
+    await scene.release()
+    assert statuses(scene.line.written) == [200]
+    assert b"connection: close" in scene.line.written
+    assert scene.line.closed
+
+
+def test_a_stop_closes_what_is_read_by_half() -> None:
+    async def main() -> bytes:
+        started, sockets = asyncio.Event(), listen("127.0.0.1", 0)
+        task = asyncio.create_task(run(Site(), sockets, started.set))
+        await started.wait()
+        reader, writer = await asyncio.open_connection(*sockets[0].getsockname())
+        async with asyncio.timeout(20):
+            writer.write(NOW + NOW[:-3])
+            await reader.readuntil(b"}}}")
+            task.cancel()
+            left = await reader.read()
+            writer.close()
+            await asyncio.wait([task])
+        return left
+
+    assert uvloop.run(main()) == b""

@@ -17,8 +17,7 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
 def version(request: pytest.FixtureRequest) -> str:
     """A version of Centrifugo whose server is built here."""
     chosen: str = request.param
-    if not binary(chosen).exists():
-        pytest.skip(f"{binary(chosen)} is not built")
+    assert binary(chosen).exists(), f"{binary(chosen)} is not built: run make install"
     return chosen
 
 

@@ -16,10 +16,11 @@ from proxy.cli import server
 from proxy.demo import dev
 from proxy.demo.provide import PINNED
 from proxy.demo.scenario import STEPS, Stage, Step, Unexpected
+from proxy.demo.supervisor import Neighbour
 from proxy.errors import SetupFault
-from tests.live.servers import ROOT, binary
+from tests.live.servers import ROOT, Secrets, binary, centrifugo
 
-pytestmark = [pytest.mark.live, pytest.mark.skipif(not binary(PINNED).exists(), reason="Centrifugo is not built")]
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +31,8 @@ def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def played(tmp_path: Path, *steps: Step, once: bool = True) -> tuple[bool, str]:
     shown = io.StringIO()
-    files = {"env": tmp_path / ".env", "database": tmp_path / "var" / "demo.db"}
-    options = dev.Options(once=once, port=0, centrifugo_port=0, steps=steps or STEPS, **files)
+    env, database = tmp_path / ".env", tmp_path / "var" / "demo.db"
+    options = dev.Options(once=once, port=0, centrifugo_port=0, steps=steps or STEPS, env=env, database=database)
     return await dev.run(options, server, Console(file=shown, width=200)), shown.getvalue()
 
 
@@ -41,6 +42,28 @@ async def test_the_scenario_is_played_once_with_secrets_that_are_made_for_it(tmp
     assert "All 20 steps went as they must." in shown
     assert "/demo#" not in shown
     assert not [line for line in (tmp_path / ".env").read_text().splitlines() if line.partition("=")[2] in shown]
+
+
+async def test_the_scenario_is_played_with_a_centrifugo_that_somebody_else_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as vacant:
+        port = vacant.getsockname()[1]
+    keys = Secrets()
+    async with centrifugo(PINNED, f"http://127.0.0.1:{port}", tmp_path, keys) as running:
+        given = {"HOOK_SECRET": keys.hook, "CENTRIFUGO_API_KEY": keys.api, "TOKEN_KEY": keys.token, "CENTRIFUGO_URL": running.url}
+        for name, value in given.items():
+            monkeypatch.setenv(f"CENTRIGATE_{name}", value)
+        for name in ("ORDERS_KEY", "NEWSROOM_KEY"):
+            monkeypatch.setenv(name, name * 4)
+        shown = io.StringIO()
+        options = dev.Options(once=True, attach=True, port=port, env=tmp_path / ".env", database=tmp_path / "demo.db")
+        assert await dev.run(options, server, Console(file=shown, width=200)), shown.getvalue()
+    assert not (tmp_path / ".env").exists()
+
+
+async def test_a_centrifugo_that_does_not_come_up_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.demo.supervisor.NEIGHBOUR_S", 0.01)
+    with pytest.raises(SetupFault, match=r"http://127\.0\.0\.1:1 was not healthy"):
+        await Neighbour("http://127.0.0.1:1").healthy()
 
 
 async def test_a_step_that_goes_wrong_ends_it(tmp_path: Path) -> None:

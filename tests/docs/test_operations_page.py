@@ -1,0 +1,150 @@
+import ast
+import asyncio
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount, Route
+
+from proxy import settings
+from proxy.app import Service
+from proxy.edge.metrics import OUTCOMES, Flight, Metrics
+from proxy.errors import SetupFault
+from proxy.gateway import parcels
+from proxy.policy.declared import Variable
+from proxy.settings import Settings
+from tests.demo.policies import demo
+from tests.docs import pages
+from tests.docs.world import REQUIRED, World
+from tests.house.tree import ROOT, modules
+
+PAGE = pages.page("operations")
+CONFIG = json.loads((ROOT / "centrifugo-config.json").read_text())
+EMPTY = 'language 1;\nidentity guest { guest; }\nchannel "a:{b}" { allow subscribe when f(vars.b); }\n'
+PERSON = 'issuer "https://i.example"; audience "a"; algorithms ES256; user = claims.sub;'
+REFUSED = {
+    "`identity … { http … }`": 'http app { base env A; }\nidentity i { http app GET "/"; user = reply.id; }',
+    '`keys jwks "…"`': f'identity i {{ jwt from header "authorization"; {PERSON} keys jwks "https://i.example/keys"; }}',
+    "a fact from `http` or `python`": 'fact f(b: string) -> bool { python "a:b"; }\nchannel "a:{b}" { allow subscribe when f(vars.b); }',
+    "a database other than a SQLite file": "database main { url env POSTGRES; }",
+    "a PEM key in `CENTRIGATE_TOKEN_KEY`": "",
+}
+
+
+def _proxies() -> dict[str, dict[str, Any]]:
+    return {**CONFIG["client"]["proxy"], **CONFIG["channel"]["proxy"], "rpc": CONFIG["rpc"]["proxy"]}
+
+
+def _routes(routes: list[BaseRoute], before: str = "") -> set[str]:
+    found = set()
+    for route in routes:
+        if isinstance(route, Mount):
+            found |= _routes(list(route.routes), before + route.path)
+        elif isinstance(route, Route):
+            method = "POST" if "POST" in (route.methods or ()) else "GET"
+            found.add(f"{method} {before}{route.path}".replace("{method}", "METHOD"))
+    return found
+
+
+def test_the_table_of_settings_is_that_of_the_code() -> None:
+    rows = pages.table(PAGE, "variable", "default", "meaning")
+    assert [(pages.spans(name)[0], meaning) for name, _, meaning in rows] == [*settings.names().items()]
+
+
+def test_the_defaults_are_those_of_the_code() -> None:
+    for name, default, _ in pages.table(PAGE, "variable", "default", "meaning"):
+        field = pages.spans(name)[0].removeprefix(settings.PREFIX).lower()
+        told = Settings.model_fields[field]
+        assert (default == "required") == told.is_required(), name
+        if default == "none":
+            assert not told.default, name
+        elif default != "required":
+            read = Settings.model_validate(REQUIRED | {field: pages.spans(default)[0]})
+            assert getattr(read, field) == told.default, name
+
+
+def test_the_variables_of_the_demo_policy_are_named() -> None:
+    policy = demo()
+    keys = [getattr(identity, "keys", None) for identity in policy.identities]
+    variables = [*(each.url for each in policy.databases.values()), *(each.key for each in policy.services.values()), *keys]
+    (sentence,) = re.findall(r"The demo policy names ([^.]+)\.", PAGE)
+    assert set(pages.spans(sentence)) == {each.name for each in variables if isinstance(each, Variable)}
+
+
+def test_every_endpoint_is_in_the_table_and_nothing_else(world: World) -> None:
+    app: Service = world.app
+    rest = app._rest
+    assert isinstance(rest, Starlette)
+    listed = [pages.spans(first)[0] for first, *_ in pages.table(PAGE, "endpoint", "for", "guarded by")]
+    assert sorted(listed) == sorted({f"POST {path}" for path in app.hooks} | _routes(rest.routes))
+
+
+def test_every_metric_is_in_the_table_and_nothing_else() -> None:
+    metrics = Metrics(Flight(1))
+    metrics.meter("connect")
+    rendered = set(re.findall(r"^# TYPE (\w+)", metrics.render().decode(), re.MULTILINE))
+    assert {name for first, *_ in pages.table(PAGE, "metric", "labels", "what") for name in pages.spans(first)} == rendered
+
+
+def test_the_labels_are_those_of_the_metrics() -> None:
+    rows = {pages.spans(first)[0]: pages.spans(labels) for first, labels, _ in pages.table(PAGE, "metric", "labels", "what")}
+    for family in Metrics(Flight(1)).collect():
+        names = [name for name in (family.name, f"{family.name}_total") if name in rows]
+        assert rows[names[0]] == list(getattr(family, "_labelnames", ()))
+
+
+def test_the_outcomes_are_those_of_the_code() -> None:
+    rows = pages.table(PAGE, "outcome", "meaning", "look at it when it grows")
+    assert {outcome for first, *_ in rows for outcome in pages.spans(first)} == set(OUTCOMES)
+
+
+async def test_the_example_of_ready_has_the_members_of_the_answer(world: World) -> None:
+    (block,) = pages.blocks(PAGE, "json")
+    shown, answered = json.loads(block.text), (await world.client.get("/ready")).json()
+    assert set(shown) == set(answered)
+    assert len(shown["policy"]) == len(answered["policy"])
+
+
+def test_what_is_said_of_timeouts_transforms_and_repetitions_is_in_the_configuration() -> None:
+    rows = {first: (to, why) for first, to, why in pages.table(PAGE, "in Centrifugo", "set to", "because")}
+    slow, fast = pages.spans(rows["`timeout`"][0])
+    proxies = _proxies()
+    assert {name: each["timeout"] for name, each in proxies.items()} == dict.fromkeys(proxies, fast) | {"connect": slow, "subscribe": slow}
+    repeated = rows["`X-Idempotency-Key` in `static_headers`"][0].removeprefix("on ").split(", ")
+    assert {name for name, each in proxies.items() if "X-Idempotency-Key" in each["http"]["static_headers"]} == set(repeated)
+    unsaid = {name for name, each in proxies.items() if "status_to_code_transforms" not in each["http"]}
+    assert unsaid == {"refresh", "sub_refresh", "shared_poll_refresh"}
+    assert CONFIG["client"]["concurrency"] == int(pages.spans(rows["`client.concurrency`"][0])[0])
+
+
+@pytest.mark.parametrize("row", [first for first, _ in pages.table(PAGE, "in the policy or the settings", "instead")])
+def test_what_is_not_supported_yet_is_refused_at_the_start(row: str) -> None:
+    chosen = {"token_key": "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEI\n"} if "PEM" in row else {}
+    variables = {"POSTGRES": "postgresql://db.example/main"}
+    with pytest.raises(SetupFault):
+        World.build(variables, f"language 1;\n{REFUSED[row]}\n", **chosen)
+
+
+def test_what_is_refused_would_start_without_it() -> None:
+    assert World.build({}, 'language 1;\nchannel "a:{b}" { allow subscribe; }\n').hooks
+
+
+def test_what_has_no_effect_has_none() -> None:
+    """The table of these has to change when one of them gets an effect."""
+    read = {node.attr for name, tree in modules().items() if "/policy/" not in name for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not read & {"delivery", "mask", "invalidate", "labels_of"}
+    assert set(parcels.METHODS) == {"publish", "broadcast"}
+    assert "test" not in {tree.stem for tree in (ROOT / "proxy" / "cli").glob("*.py")}
+
+
+async def test_a_backend_is_told_that_a_method_is_not_passed_on(world: World) -> None:
+    got = await world.client.post("/api/presence_stats", json={"channel": "chat:doc-7"}, headers={"x-api-key": world.variables["ORDERS_KEY"]})
+    assert got.json()["error"]["code"] == 108
+
+
+async def test_calls_beyond_the_limit_are_put_off(world: World) -> None:
+    assert isinstance(world.client, httpx.AsyncClient)
+    await asyncio.sleep(0)
