@@ -9,7 +9,7 @@ from tests.house.tree import ROOT
 
 DOCS = ("architecture", "demo", "operations", "policy", "publishing", "tokens")
 
-_FENCE = re.compile(r"^```(\S+)(?: (.*))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```(\S*)(?: ([^\n]*))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -54,7 +54,7 @@ def code(text: str) -> Iterator[str]:
     """Everything that is written as code: spans, indented lines, shell blocks."""
     yield from re.findall(r"`([^`\n]+)`", prose(text))
     yield from re.findall(r"^ {4}(\S.*)$", prose(text), re.MULTILINE)
-    for kind in ("sh", "console"):
+    for kind in ("", "sh", "console"):
         yield from (line for block in blocks(text, kind) for line in block.text.splitlines())
 
 

@@ -1,5 +1,6 @@
 """The examples that call the service, carried out."""
 
+import itertools
 import json
 import re
 import shlex
@@ -19,7 +20,7 @@ def _request(command: str, variables: dict[str, str]) -> tuple[str, dict[str, st
     """The address, headers and body of a `curl` command."""
     known = re.sub(r"\$(\w+)", lambda name: variables[name[1]], command)
     words = shlex.split(known.replace("\\\n", " "))
-    given = [(flag, word) for flag, word in zip(words, words[1:], strict=False) if flag in ("-H", "-d")]
+    given = [(flag, word) for flag, word in itertools.pairwise(words) if flag in ("-H", "-d")]
     headers = dict(word.split(": ", 1) for flag, word in given if flag == "-H")
     (address,) = [word for word in words if word.startswith("http")]
     assert words[:4] == ["curl", "-s", "-X", "POST"]
@@ -74,7 +75,7 @@ async def test_the_python_example_publishes(world: World) -> None:
 
 async def test_the_errors_of_tokens_have_the_shape_of_the_table(world: World) -> None:
     rows = pages.table(pages.page("tokens"), "status", "body", "when")
-    shown = {(int(status), json.loads(pages.spans(body)[0])["error"]["code"]) for status, body, _ in rows if "`" in body}
+    shown = {(int(status), json.loads(pages.spans(body)[0])["error"]["code"]) for status, body, _ in rows if body.startswith("`{")}
     path = "/api/centrifugo/subscription-token"
     signed = {"authorization": f"Bearer {world.variables['SIGN_IN']}"}
     calls: list[tuple[str, dict[str, str]]] = [
@@ -86,3 +87,41 @@ async def test_the_errors_of_tokens_have_the_shape_of_the_table(world: World) ->
     ]
     answers = [await world.client.post(path, content=body, headers=headers) for body, headers in calls]
     assert {(each.status_code, each.json()["error"]["code"]) for each in answers} == shown
+
+
+async def test_the_error_codes_of_publishing_are_those_of_the_table(world: World) -> None:
+    rows = {int(code) for code, *_ in pages.table(PUBLISHING, "code", "meaning", "what to do")}
+    story, notice = {"channel": "news:today", "data": {"headline": "Rain"}}, {"channel": "notifications#42", "data": {}}
+    calls: list[tuple[str, str, object]] = [
+        *(("NEWSROOM_KEY", "publish", story) for _ in range(11)),
+        ("ORDERS_KEY", "publish", notice),
+        ("ORDERS_KEY", "publish", story),
+        ("ORDERS_KEY", "presence", {"channel": "chat:doc-7"}),
+        ("ORDERS_KEY", "nothing", {}),
+    ]
+    answers = [(await _called(world, world.variables[key], method, json.dumps(body))).json() for key, method, body in calls]
+    assert {answer["error"]["code"] for answer in answers if "error" in answer} == rows - {100}
+
+
+async def test_what_cannot_be_delivered_is_error_100() -> None:
+    app = World.build({"KEY": "k" * 32}, "language 1;\nservice s { key env KEY; allow publish; }\n", centrifugo_url="http://127.0.0.1:1")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+        body = {"channel": "a", "data": 1}
+        assert (await client.post("/api/publish", json=body, headers={"x-api-key": "k" * 32})).json()["error"]["code"] == 100
+
+
+async def test_the_statuses_of_publishing_are_those_of_the_table(world: World) -> None:
+    rows = {int(status) for status, _ in pages.table(PUBLISHING, "status", "meaning")}
+    key = world.variables["ORDERS_KEY"]
+    many = {"channels": ["notifications#1"] * 10_000, "data": 1}
+    batch = json.dumps({"commands": [{"broadcast": many}, {"publish": {"channel": "a", "data": 1}}]})
+    calls = [(key, "{"), (key, '{"channel": 1, "data": 1}'), ("wrong", "{}"), (key, " " * ((1 << 20) + 1))]
+    answers = [await _called(world, shown, "publish", body) for shown, body in calls]
+    answers.append(await _called(world, key, "batch", batch))
+    assert {each.status_code for each in answers} == rows - {503}
+    assert answers[-1].status_code == 413
+    assert answers[2].content == b""
+
+
+async def _called(world: World, key: str, method: str, body: str) -> httpx.Response:
+    return await world.client.post(f"/api/{method}", content=body, headers={"x-api-key": key})

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from pydantic import SecretStr
+from starlette.applications import Starlette
 
 from proxy.app import Service, create
 from proxy.demo import data
@@ -82,5 +83,8 @@ class World:
         needed = {**keys, "DATABASE_URL": f"sqlite:///{database}", "DEMO_IDENTITY_KEY": provider.key}
         async with Centrifugo().running() as url:
             app = create(Settings.model_validate({**REQUIRED, "centrifugo_url": url}), demo(), needed)
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8010") as client:
+            client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8010")
+            rest = app._rest
+            assert isinstance(rest, Starlette)
+            async with client, rest.router.lifespan_context(rest):
                 yield World(app=app, client=client, variables={**keys, "SIGN_IN": provider.token(data.ANN)})

@@ -1,0 +1,44 @@
+"""Numbers that the pages name, as they stand in the code."""
+
+import inspect
+
+import pytest
+
+from proxy.cli import server
+from proxy.edge import failures, ops
+from proxy.facts import sql
+from proxy.gate import ROUNDS
+from proxy.gateway import api, keys
+from proxy.grants.grace import Grace
+from proxy.hooks import leases
+from proxy.policy import declare, patterns
+from proxy.settings import SHORTEST
+from proxy.tokens import issue
+from tests.docs import pages
+
+WORDS = {4: "four"}
+
+SAID = [
+    ("architecture", f"`Retry-After: {failures.LATER['retry-after']}`"),
+    ("architecture", f"asks again, at most {WORDS[ROUNDS]} times"),
+    ("operations", f"at most {WORDS[ROUNDS]} rounds"),
+    ("operations", f"SIGTERM lets calls in work end, for {server.DRAIN_S} seconds"),
+    ("operations", f"keeps idle connections for {server.KEEP_ALIVE_S} seconds"),
+    ("operations", f"for {ops.PATIENCE_S:g} seconds at most"),
+    ("operations", f"no answer within {sql.PING_SECONDS:g} s"),
+    ("operations", f"at least {SHORTEST} bytes"),
+    ("operations", f"at least {keys.SHORTEST} characters"),
+    ("operations", f"prolonged by {leases.MOMENT_S} seconds"),
+    ("operations", f"asked again after {leases.DEFAULT_S} seconds"),
+    ("operations", f"kept for {inspect.signature(Grace).parameters['size'].default:,} of them"),
+    ("policy", f"1 to {patterns.LONGEST} characters"),
+    ("policy", f"| {declare.TIMEOUT_MS} ms hold |"),
+    ("publishing", f"at least {keys.SHORTEST} printable characters"),
+    ("publishing", f"{api.DECISIONS:,} channels in all"),
+    ("tokens", f"Up to {issue.MAX_CHANNELS} channels"),
+]
+
+
+@pytest.mark.parametrize(("name", "words"), SAID)
+def test_a_number_is_that_of_the_code(name: str, words: str) -> None:
+    assert words in " ".join(pages.page(name).split())
