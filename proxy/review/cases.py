@@ -206,7 +206,7 @@ def _clause(clause: Given | By | Stamps | Because) -> str:
             return f"by {quoted(clause.rule.value)}"
         case Stamps():
             return f"stamps {worded(clause.value)}"
-        case Because():
+        case _:
             return f"because {clause.reason.text}"
 
 

@@ -8,7 +8,6 @@ from proxy.policy.evaluate import Outcome
 from proxy.policy.findings import Position
 from proxy.policy.policy import Policy
 from proxy.policy.syntax import Chain, Conditional, Expression, Literal, Name, Paren, Unary
-from proxy.policy.types import BOOL
 from proxy.policy.world import Code
 from proxy.review.cases import every
 from proxy.review.wording import worded
@@ -71,7 +70,7 @@ class Meter:
             case Name():
                 lets = {binding.name: binding.value for binding in (self._policy.decider.statics.bindings[s] for s in code.uses.direct)}
                 let = lets.get(node.id)
-                yield from self._atoms(let, let.node) if let and let.type == BOOL else (node,)
+                yield from self._atoms(let, let.node) if let else (node,)
                 return
             case _:
                 yield node

@@ -16,24 +16,24 @@ from proxy.policy.world import Book, meant
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Fixtures:
-    """The facts at hand; one without a fixture is null where its type allows it, else lost, as every fact named in `failing` is."""
+    """The facts at hand; one without a fixture is null where its type allows it, else lost, as the fact named `failing` is."""
 
     declared: Mapping[str, Fact]
     values: Mapping[FactKey, object]
-    failing: frozenset[str] = frozenset()
+    failing: str = ""
 
     def get(self, key: FactKey, /) -> Known | Lost:
         """The fact as it would come from its source."""
         name = str(key[0])
-        if name in self.failing:
+        if name == self.failing:
             return Lost(why="the test makes it fail")
         if key in self.values:
             return Known(value=self.values[key])
         return Known(value=None) if self.declared[name].nullable else Lost(why="there is no fixture")
 
     def without(self, name: str) -> "Fixtures":
-        """These facts, with every read of one lost."""
-        return dataclasses.replace(self, failing=self.failing | {name})
+        """These facts, with every read of the one that is named lost."""
+        return dataclasses.replace(self, failing=name)
 
 
 def gather(nodes: Iterable[Fixture], policy: Policy, book: Book) -> Fixtures:
@@ -48,7 +48,7 @@ def gather(nodes: Iterable[Fixture], policy: Policy, book: Book) -> Fixtures:
             continue
         if key in values:
             book.find("duplicate-name", node.at, f"this fixture stands at {places[key]} already")
-        values.setdefault(key, value)
+        values[key] = value
         places.setdefault(key, node.at)
     return Fixtures(declared=policy.facts, values=values)
 

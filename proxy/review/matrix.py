@@ -65,7 +65,7 @@ def rewrite(source: str, changes: Sequence[tuple[Matrix, str]]) -> str:
 
 
 def _loose(plan: Plan) -> Plan:
-    rules = (dataclasses.replace(rule, schema=None, obligations=Obligations(), looks=False) for rule in plan.rules)
+    rules = (dataclasses.replace(rule, obligations=Obligations(), looks=False) for rule in plan.rules)
     return dataclasses.replace(plan, rules=tuple(rules))
 
 

@@ -41,9 +41,9 @@ class Step:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """A deny or rule that was looked at; `verdict` says in words how it turned out."""
+    """A deny, a rule, or the reply of the rule before it, that was looked at; `verdict` says in words how it turned out."""
 
-    kind: Literal["deny", "allow"]
+    kind: Literal["deny", "allow", "reply"]
     id: str
     at: str
     verdict: str
@@ -91,7 +91,7 @@ def trace(decider: Decider, request: Request, facts: Facts, watch: Watch | None 
         return found
     if found.reason in _UNTRIED:
         return Trace(found=found)
-    return Trace(found=found, looks=tuple(_looks(_plan(decider, request), request, found, recorder)))
+    return Trace(found=found, looks=tuple(_looks(decider, request, found, recorder)))
 
 
 def tree(told: Trace) -> Iterator[str]:
@@ -130,19 +130,45 @@ def _plan(decider: Decider, request: Request) -> Plan:
     return entry[0].get(op, Plan()) if entry else Plan()
 
 
-def _looks(plan: Plan, request: Request, found: Allow | Deny, recorder: Recorder) -> Iterator[Look]:
+def _reply(decider: Decider, request: Request) -> Iterator[Code]:
+    """The expression outside the rules that a decision needs in the end: the data of `connect`, the answer of an rpc."""
+    code = None
+    if request.op in ("connect", "refresh"):
+        code = decider.plans.connect.data
+    elif request.op == "rpc" and request.service is None:
+        code = decider.plans.rpcs[request.method or ""].answer.value
+    if code:
+        yield code
+
+
+def _looks(decider: Decider, request: Request, found: Allow | Deny, recorder: Recorder) -> Iterator[Look]:
+    plan, reply = _plan(decider, request), recorder.of(_reply(decider, request))
     for deny in plan.denies:
-        decides = found.rule == deny.id
+        steps = recorder.of((deny.when,))
+        # The same deny may refuse only the operation that the answer of an rpc stands for.
+        decides = found.rule == deny.id and not any(step.outcome is False for step in steps)
         verdict = _refusal(found) if decides else "does not hold"
-        yield Look(kind="deny", id=deny.id, at=deny.at, verdict=verdict, steps=recorder.of((deny.when,)))
+        yield Look(kind="deny", id=deny.id, at=deny.at, verdict=verdict, steps=steps)
         if decides:
             return
     for rule in plan.rules:
         if rule.pattern is not None and (request.channel is None or rule.pattern.matches(request.channel) is None):
             continue
-        yield _look(rule, request, found, recorder)
-        if found.rule == rule.id and found.reason in ("allowed", "error"):
+        look = _look(rule, request, found, recorder)
+        held = bool(reply) and _held(rule, request, recorder)
+        yield dataclasses.replace(look, verdict="allows") if held else look
+        if held:
+            at = reply[0].node.at
+            verdict = "is given" if isinstance(found, Allow) else _refusal(found)
+            yield Look(kind="reply", id=rule.id, at=f"{at.file}:{at.line}", verdict=verdict, steps=reply)
+        if held or (found.rule == rule.id and found.reason in ("allowed", "error")):
             return
+
+
+def _held(rule: RulePlan, request: Request, recorder: Recorder) -> bool:
+    """Whether a rule of `connect` or `rpc` held, whatever came of the reply."""
+    fits = rule.schema is None or rule.schema.accepts(request.data)
+    return fits and (rule.when is None or [step.outcome for step in recorder.of((rule.when,))] == [True])
 
 
 def _look(rule: RulePlan, request: Request, found: Allow | Deny, recorder: Recorder) -> Look:

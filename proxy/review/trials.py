@@ -131,4 +131,4 @@ def _failure(policy: Policy, expectation: Expectation, meter: Meter) -> Failure 
     found = cast("Allow | Deny", policy.decide(expectation.request, expectation.facts))
     told = cast("Trace", trace(policy.decider, expectation.request, expectation.facts, meter.watch))
     meter.note(found)
-    return None if expectation.met(found) else Failure(expectation=expectation, told=dataclasses.replace(told, found=found))
+    return None if expectation.met(found) else Failure(expectation=expectation, told=told)
