@@ -1,17 +1,14 @@
 """Candidates against a yardstick, in slices of thread CPU time, in one process and without a network.
 
-Raw requests go into uvicorn's protocol through a transport that goes nowhere. Slices alternate, yardstick candidate yardstick, in an
-order shuffled every round, and a sample is the candidate's time divided by the mean of its two neighbours: what slows the machine down
-slows both. Replies are looked at before anything is timed; while it is timed they must keep their lengths, or the run stops.
+Raw requests go into uvicorn's protocol through a transport that goes nowhere. Replies are looked at before anything is timed; while
+it is timed they must keep their lengths, or the run stops.
 """
 
 import asyncio
-import gc
 import json
-import random
 import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,13 +17,12 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
-from bench.ratios import CONTROL, Interval, interval, void
+from bench.ratios import CONTROL, Interval
+from bench.rounds import paired
 
 CONNECTIONS: Final = 16
 REQUESTS: Final = 320
 """Requests of one slice, each connection's one after the other."""
-ROUNDS: Final = range(40, 161, 20)
-"""How many rounds there are at least and at most, and after how many more it is asked whether they are enough."""
 
 _PATIENCE_S: Final = 30.0
 _LENGTH: Final = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
@@ -170,33 +166,7 @@ async def run(case: Case) -> Mapping[str, Interval]:
     for rig in (yardstick, *rigs):
         await rig.rehearse()
         await rig.slice()
-    gc.collect()
-    gc.freeze()
-    return await _rounds(yardstick, rigs, case.goals)
-
-
-async def _rounds(yardstick: Rig, rigs: list[Rig], gated: Collection[str]) -> Mapping[str, Interval]:
-    samples: dict[str, list[float]] = {rig.name: [] for rig in rigs}
-    intervals: dict[str, Interval] = {}
-    done = 0
-    for wanted in ROUNDS:
-        while done < wanted:
-            await _round(yardstick, rigs, samples)
-            done += 1
-        intervals = {name: interval(ratios) for name, ratios in samples.items()}
-        if not void(intervals, gated):
-            break
-    return intervals
-
-
-async def _round(yardstick: Rig, rigs: list[Rig], samples: Mapping[str, list[float]]) -> None:
-    random.shuffle(rigs)
-    before = await yardstick.slice()
-    for rig in rigs:
-        spent = await rig.slice()
-        after = await yardstick.slice()
-        samples[rig.name].append(2 * spent / (before + after))
-        before = after
+    return await paired(yardstick, rigs, case.goals)
 
 
 def _body(written: bytearray) -> bytes | None:

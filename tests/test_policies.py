@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy.format import format_text
 from proxy.policy.load import load
+from proxy.policy.reading.format import format_text
 from proxy.review.report import as_lines
 from proxy.review.trials import run
 from proxy.stores.folder import read

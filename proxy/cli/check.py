@@ -9,7 +9,7 @@ import typer
 
 from proxy.policy.findings import Finding
 from proxy.policy.load import load
-from proxy.policy.render import as_json, as_sarif, as_text, summary
+from proxy.policy.reading.render import as_json, as_sarif, as_text, summary
 from proxy.stores.folder import read
 
 

@@ -15,9 +15,7 @@ from proxy.errors import SetupFault
 def dev(
     *,
     once: Annotated[bool, typer.Option("--once", help="Play the scenario, then stop; the exit code tells how it went.")] = False,
-    attach: Annotated[
-        bool, typer.Option("--attach", help="Start no Centrifugo: use that at CENTRIGATE_CENTRIFUGO_URL.")
-    ] = False,
+    attach: Annotated[bool, typer.Option("--attach", help="Start no Centrifugo: use that at CENTRIGATE_CENTRIFUGO_URL.")] = False,
     port: Annotated[int | None, typer.Option(help="Port of the service, instead of CENTRIGATE_PORT.", min=0, max=65535)] = None,
     centrifugo_port: Annotated[int, typer.Option(help="Port of Centrifugo; 0 takes a free one.", min=0, max=65535)] = 8000,
 ) -> None:

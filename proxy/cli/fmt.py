@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from proxy.policy.findings import Finding, Objection
-from proxy.policy.format import format_text
-from proxy.policy.lex import decoded
-from proxy.policy.render import as_text
+from proxy.policy.reading.format import format_text
+from proxy.policy.reading.lex import decoded
+from proxy.policy.reading.render import as_text
 from proxy.stores.folder import read
 
 

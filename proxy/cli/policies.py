@@ -9,7 +9,7 @@ import typer
 from proxy.errors import SetupFault
 from proxy.policy.load import load
 from proxy.policy.policy import Policy
-from proxy.policy.render import as_text, summary
+from proxy.policy.reading.render import as_text, summary
 from proxy.stores import folder
 
 SETUP: Final = 2

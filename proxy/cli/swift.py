@@ -30,7 +30,7 @@ class Swift(HttpToolsProtocol):
         self._endpoints = {path.encode(): endpoint for path, endpoint in hooks.items()} if self.limit_concurrency is None else {}
         self._endpoint: Endpoint[Any] | None = None
         self._body = b""
-        self._seen = 0.0
+        self._seen: float
         self._sweep: TimerHandle
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -55,7 +55,7 @@ class Swift(HttpToolsProtocol):
     def _quiet(self) -> bool:
         """Whether nothing is being read or answered the ordinary way."""
         cycle: RequestResponseCycle | None = self.cycle
-        return (cycle is None or cycle.response_complete) and not self.pipeline and self._endpoint is None
+        return (cycle is None or cycle.response_complete) and self._endpoint is None
 
     def on_message_begin(self) -> None:
         """Begin to read a request; the scope of the ordinary way is made when it turns out to be needed."""
@@ -63,7 +63,6 @@ class Swift(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
-        self._endpoint = None
 
     def on_headers_complete(self) -> None:
         """Choose the way."""

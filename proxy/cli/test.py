@@ -9,7 +9,7 @@ from rich.console import Console
 
 from proxy.cli.policies import SETUP
 from proxy.policy.load import load
-from proxy.policy.render import as_text, summary
+from proxy.policy.reading.render import as_text, summary
 from proxy.review import matrix, report, trials
 from proxy.review.trials import Report
 from proxy.stores import folder

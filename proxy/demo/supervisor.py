@@ -204,9 +204,7 @@ def _vacant(host: str, port: int) -> int:
             return int(taken.getsockname()[1])
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise SetupFault(
-                f"{host}:{port} is in use: stop what listens there or take --centrifugo-port"
-            ) from None
+            raise SetupFault(f"{host}:{port} is in use: stop what listens there or take --centrifugo-port") from None
         raise SetupFault(f"{host}:{port} cannot be used ({error.strerror}): give Centrifugo another address") from None
 
 

@@ -4,12 +4,12 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from proxy.policy import statements
-from proxy.policy.check import Checker
+from proxy.policy.checking.check import Checker
+from proxy.policy.checking.world import Book, meant
 from proxy.policy.findings import SEVERITIES, Finding, Position
-from proxy.policy.parse import parse_file, parse_trials
 from proxy.policy.policy import Policy
-from proxy.policy.world import Book, meant
+from proxy.policy.reading import statements
+from proxy.policy.reading.parse import parse_file, parse_trials
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

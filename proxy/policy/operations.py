@@ -1,7 +1,7 @@
 """What each operator of the language does to values; the meaning is CEL's.
 
 Both ways of running an expression use these: the compiled one calls them where static types do not already prove
-that Python means the same, the exact one (`proxy.policy.evaluate`) always. All raise `Failed` for a CEL error.
+that Python means the same, the exact one (`proxy.policy.deciding.evaluate`) always. All raise `Failed` for a CEL error.
 """
 
 import math

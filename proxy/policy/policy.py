@@ -3,17 +3,17 @@
 import dataclasses
 from collections.abc import Mapping
 
-from proxy.policy.check import Set
-from proxy.policy.compile import compile_all
-from proxy.policy.context import Context
-from proxy.policy.decide import Decider, Outcome
+from proxy.policy.checking.check import Set
+from proxy.policy.checking.world import Book, Code
+from proxy.policy.deciding.compile import compile_all
+from proxy.policy.deciding.context import Context
+from proxy.policy.deciding.decide import Decider, Outcome
+from proxy.policy.deciding.evaluate import Statics, exact
 from proxy.policy.decision import UNCHANGED, Facts, Request
 from proxy.policy.declared import GuestIdentity
-from proxy.policy.evaluate import Statics, exact
 from proxy.policy.functions import to_int
 from proxy.policy.operations import Failed
 from proxy.policy.types import fitter
-from proxy.policy.world import Book, Code
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)

@@ -4,15 +4,15 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal
 
+from proxy.policy.checking.plan import Plan, Plans
+from proxy.policy.checking.world import Book, meant
 from proxy.policy.decision import OPERATIONS, REASONS, UNCHANGED, Allow, Deny, Request
 from proxy.policy.findings import Objection, Position
 from proxy.policy.names import BUILTINS
 from proxy.policy.operations import Failed, equal
-from proxy.policy.plan import Plan, Plans
 from proxy.policy.policy import Policy
-from proxy.policy.trials import As, Because, By, Case, Expect, Fail, Given, ServiceCase, Stamps, Test
+from proxy.policy.reading.trials import As, Because, By, Case, Expect, Fail, Given, ServiceCase, Stamps, Test
 from proxy.policy.types import describe
-from proxy.policy.world import Book, meant
 from proxy.review.fixtures import Fixtures, constant, object_to, unknown
 from proxy.review.wording import quoted, worded
 from proxy.wire.methods import METHODS

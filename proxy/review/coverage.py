@@ -3,12 +3,12 @@
 import dataclasses
 from collections.abc import Iterator
 
+from proxy.policy.checking.world import Code
+from proxy.policy.deciding.evaluate import Outcome
 from proxy.policy.decision import Allow, Deny, Lost
-from proxy.policy.evaluate import Outcome
 from proxy.policy.findings import Position
 from proxy.policy.policy import Policy
-from proxy.policy.syntax import Chain, Conditional, Expression, Literal, Name, Paren, Unary
-from proxy.policy.world import Code
+from proxy.policy.reading.syntax import Chain, Conditional, Expression, Literal, Name, Paren, Unary
 from proxy.review.cases import every
 from proxy.review.wording import worded
 
@@ -31,7 +31,7 @@ class Meter:
         self._lost: set[str] = set()
 
     def watch(self, node: Expression, outcome: Outcome) -> None:
-        """Takes one evaluation, as `proxy.policy.evaluate.Watch`."""
+        """Takes one evaluation, as `proxy.policy.deciding.evaluate.Watch`."""
         if outcome is True or outcome is False:
             self._seen.setdefault(id(node), set()).add(outcome)
 

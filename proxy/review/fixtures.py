@@ -4,14 +4,14 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from proxy.policy.checking.world import Book, meant
 from proxy.policy.decision import FactKey, Known, Lost
 from proxy.policy.declared import Fact
 from proxy.policy.findings import Finding, Objection, Position
 from proxy.policy.policy import Policy
-from proxy.policy.syntax import Expression, ListOf, Literal, MapOf, Paren
-from proxy.policy.trials import Fixture
+from proxy.policy.reading.syntax import Expression, ListOf, Literal, MapOf, Paren
+from proxy.policy.reading.trials import Fixture
 from proxy.policy.types import Fit, Misfit
-from proxy.policy.world import Book, meant
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
-from proxy.policy.decide import Decider, Decision
+from proxy.policy.checking.plan import Obligations, Plan
+from proxy.policy.deciding.decide import Decider, Decision
 from proxy.policy.decision import Allow, Deny, Request
-from proxy.policy.lex import lex
-from proxy.policy.plan import Obligations, Plan
 from proxy.policy.policy import Policy
-from proxy.policy.trials import Matrix
+from proxy.policy.reading.lex import lex
+from proxy.policy.reading.trials import Matrix
 from proxy.review.cases import user_request
 from proxy.review.coverage import Meter
 from proxy.review.fixtures import Fixtures

@@ -4,16 +4,16 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.policy import statements
-from proxy.policy.context import Context
+from proxy.policy.checking.declare import resolve
+from proxy.policy.checking.infer import Inference
+from proxy.policy.checking.world import Book, Scope
+from proxy.policy.deciding.context import Context
+from proxy.policy.deciding.evaluate import Exact, Failure, Statics
 from proxy.policy.decision import Request
-from proxy.policy.declare import resolve
-from proxy.policy.evaluate import Exact, Failure, Statics
 from proxy.policy.findings import Finding, Objection, Position
-from proxy.policy.infer import Inference
-from proxy.policy.parse import parse_expression, parse_file
+from proxy.policy.reading import statements
+from proxy.policy.reading.parse import parse_expression, parse_file
 from proxy.policy.types import ANY, Misfit, Type, fitter
-from proxy.policy.world import Book, Scope
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

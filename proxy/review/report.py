@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from proxy.policy.decision import Allow, Deny
-from proxy.policy.render import as_json
+from proxy.policy.reading.render import as_json
 from proxy.review import lines, matrix, trace
 from proxy.review.trials import Drawn, Failure, Report, Tried
 from proxy.review.wording import short, visible

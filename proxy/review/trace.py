@@ -4,14 +4,14 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
-from proxy.policy.decide import Decider, Decision
+from proxy.policy.checking.plan import Plan, RulePlan
+from proxy.policy.checking.world import Code
+from proxy.policy.deciding.decide import Decider, Decision
+from proxy.policy.deciding.evaluate import Failure, Loss, Outcome, Watch
 from proxy.policy.decision import Allow, Deny, FactKey, Facts, Known, Lost, NeedFacts, Request
-from proxy.policy.evaluate import Failure, Loss, Outcome, Watch
-from proxy.policy.plan import Plan, RulePlan
-from proxy.policy.syntax import Expression, Has, Index, ListOf, MapOf, Member, Name, Paren
-from proxy.policy.syntax import Literal as Constant
-from proxy.policy.walk import parts
-from proxy.policy.world import Code
+from proxy.policy.reading.syntax import Expression, Has, Index, ListOf, MapOf, Member, Name, Paren
+from proxy.policy.reading.syntax import Literal as Constant
+from proxy.policy.reading.walk import parts
 from proxy.review.lines import fact_text
 from proxy.review.wording import short, visible, worded
 
@@ -67,7 +67,7 @@ class Recorder:
         self._lets = {id(let.node) for let in lets}
 
     def watch(self, node: Expression, outcome: Outcome) -> None:
-        """Takes one evaluation, as `proxy.policy.evaluate.Watch`, and passes it on."""
+        """Takes one evaluation, as `proxy.policy.deciding.evaluate.Watch`, and passes it on."""
         if self._next:
             self._next(node, outcome)
         inside = {id(part) for part in parts(node)} or (self._lets if isinstance(node, Name) else set())

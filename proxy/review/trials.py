@@ -4,13 +4,13 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
-from proxy.policy.allows import operations
+from proxy.policy.checking.allows import operations
+from proxy.policy.checking.world import Book
 from proxy.policy.decision import OPERATIONS, Allow, Deny
 from proxy.policy.findings import Finding, Position
-from proxy.policy.parse import parse_trials
 from proxy.policy.policy import Policy
-from proxy.policy.trials import Fixture, Matrix, Test, Trial
-from proxy.policy.world import Book
+from proxy.policy.reading.parse import parse_trials
+from proxy.policy.reading.trials import Fixture, Matrix, Test, Trial
 from proxy.review import matrix
 from proxy.review.cases import Expectation, Reader
 from proxy.review.coverage import Gap, Meter

@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from proxy.policy.syntax import (
+from proxy.policy.reading.syntax import (
     Binary,
     Call,
     Chain,

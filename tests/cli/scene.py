@@ -9,7 +9,7 @@ from uvicorn.server import ServerState
 from proxy.cli.swift import Swift
 
 from .talks import WAIT
-from .ways import Line, Site, protocol, statuses
+from .ways import PATIENCE_S, Line, Site, protocol, statuses
 
 
 class Timer:
@@ -26,7 +26,7 @@ class Clock:
     """As much of a loop as the protocol needs, with a time that is moved by hand."""
 
     def __init__(self) -> None:
-        self._now, self._timers = 0.0, list[Timer]()
+        self._now, self._timers = 1000.0, list[Timer]()
         self.create_task = asyncio.get_running_loop().create_task
 
     def time(self) -> float:
@@ -73,7 +73,8 @@ class Scene:
         """Begin something that waits."""
         self.site.echo.leave.clear()
         self.serving.data_received(WAIT)
-        await self.site.echo.entered.wait()
+        async with asyncio.timeout(PATIENCE_S):
+            await self.site.echo.entered.wait()
 
     async def release(self) -> None:
         self.site.echo.leave.set()

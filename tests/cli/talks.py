@@ -57,6 +57,7 @@ CASES = {
     "over-long body": long(post("/now", b" " * 257), 413),
     "over-long body of a stranger": long(post("/now", b" " * 257, secrets=[]) + NOW, 401, 200, ordinary=2),
     "length of many digits": long(post("/now", length="0" * 20 + "7"), 413),
+    "length and a space": long(post("/now", length="7 "), 413),
     "length with a zero": short(post("/now", length="07")),
     "length beyond 64 bits": long(post("/now", length="9" * 30), 400, ordinary=0),
     "length that is none": long(post("/now", length="x"), 400, ordinary=0),

@@ -12,9 +12,11 @@ from uvicorn.server import ServerState
 from proxy.cli.server import KEEP_ALIVE_S, listen, run
 from proxy.cli.swift import LONGEST, Swift
 
+from tests.hooks.scene import body
+
 from .scene import Scene
 from .talks import CASES, CHUNKED, MEMBER, NEWS, NOW, SLOW, WAIT, Case, post, short
-from .ways import Heard, Line, Site, Way, dialled, fed, protocol, rest, statuses
+from .ways import PATIENCE_S, Heard, Line, Site, Way, dialled, fed, protocol, rest, statuses
 
 WAYS: tuple[Way, Way] = (Swift, "httptools")
 LATER = {"error": {"code": 111, "message": "too many requests", "temporary": True}}
@@ -53,6 +55,24 @@ async def test_wherever_it_is_cut_it_is_answered_the_same(raw: bytes) -> None:
     for at in range(1, len(raw)):
         parts = await fed(Site(), Swift, [(raw, codes)], lambda raw, at=at: [raw[:at], raw[at:]])  # type: ignore[misc]
         assert (parts.data, parts.requests, parts.outcomes) == (whole.data, whole.requests, whole.outcomes), at
+
+
+@pytest.mark.parametrize(
+    ("raw", "outcome", "answer"),
+    [
+        (NEWS, "allowed", {"result": {"info": {"topic": "1"}}}),
+        (post("/subscribe", body(channel="none:1")), "refused", {"error": {"code": 102, "message": "unknown channel", "temporary": False}}),
+        (NOW, "allowed", {"result": {"data": {"a": 1}}}),
+        (post("/now", b'{"no":1}'), "refused", {"error": {"code": 103, "message": "no", "temporary": False}}),
+        (post("/now", b"[]"), "malformed", {"error": {"code": "malformed", "message": "the body must be a JSON object"}}),
+        (post("/now", secrets=[]), "unauthorized", None),
+        (post("/renew", b'{"odd":1}'), "undecided", {"result": {"expired": True}}),
+    ],
+)
+async def test_what_is_answered_the_short_way_is_counted(raw: bytes, outcome: str, answer: object) -> None:
+    heard = await fed(Site(), Swift, [(raw, [200])])
+    assert json.loads(heard.data.partition(b"\r\n\r\n")[2] or "null") == answer
+    assert ([each for _, each in heard.outcomes], heard.ordinary) == ([outcome], 0)
 
 
 async def test_bodies_beyond_the_bound_go_the_ordinary_way() -> None:
@@ -164,7 +184,8 @@ async def test_hooks_in_work_elsewhere_count() -> None:
 async def test_who_does_not_read_is_waited_for_the_ordinary_way(scene: Scene) -> None:
     scene.serving.pause_writing()
     scene.serving.data_received(NOW)
-    await scene.site.echo.entered.wait()
+    async with asyncio.timeout(PATIENCE_S):
+        await scene.site.echo.entered.wait()
     assert (scene.site.ordinary, scene.line.written) == (["/now"], b"")
     scene.serving.resume_writing()
     assert await scene.line.heard(1) == [200]
@@ -175,6 +196,7 @@ async def test_who_leaves_is_not_answered(scene: Scene) -> None:
     scene.serving.connection_lost(ConnectionResetError())
     await scene.release()
     assert (scene.site.ordinary, scene.site.flight.count, scene.line.written) == (["/now"], 0, b"")
+    assert scene.site.outcomes == {}
 
 
 async def test_nothing_is_written_to_what_is_closing(scene: Scene) -> None:
@@ -217,7 +239,7 @@ def test_a_stop_closes_what_is_read_by_half() -> None:
         task = asyncio.create_task(run(Site(), sockets, started.set))
         await started.wait()
         reader, writer = await asyncio.open_connection(*sockets[0].getsockname())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             writer.write(NOW + NOW[:-3])
             await reader.readuntil(b"}}}")
             task.cancel()

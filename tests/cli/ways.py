@@ -26,6 +26,8 @@ from proxy.wire.requests import decode_subscribe
 from tests.hooks.scene import FACTS, Purse, Shelf, clock, policy
 
 SECRET, PREVIOUS = "s" * 32, "p" * 32
+PATIENCE_S = 10
+"""Seconds after which a test that waits has failed."""
 
 Asked: TypeAlias = dict[str, object]
 Way: TypeAlias = type[Swift] | Literal["httptools"]
@@ -156,7 +158,7 @@ class Line(asyncio.Transport):
 
     async def heard(self, count: int) -> list[int]:
         """Wait for so many answers, or for the end."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while len(statuses(self.written)) < count and not self.closed:
                 self.changed.clear()
                 await self.changed.wait()
@@ -201,15 +203,16 @@ async def fed(site: Site, way: Way, steps: Iterable[Step], cut: Callable[[bytes]
     state, line, count = ServerState(), Line(), 0
     serving = protocol(site, way, state)
     serving.connection_made(line)
-    for raw, codes in steps:
-        for piece in cut(raw):
-            await line.readable.wait()
-            if not line.closed:
-                serving.data_received(piece)
-        count += len(codes)
-        await line.heard(count)
-    serving.connection_lost(None)
-    await asyncio.gather(*state.tasks)
+    async with asyncio.timeout(PATIENCE_S):
+        for raw, codes in steps:
+            for piece in cut(raw):
+                await line.readable.wait()
+                if not line.closed:
+                    serving.data_received(piece)
+            count += len(codes)
+            await line.heard(count)
+        serving.connection_lost(None)
+        await asyncio.gather(*state.tasks)
     return Heard(data=line.written, requests=state.total_requests, outcomes=site.outcomes, ordinary=len(site.ordinary))
 
 
@@ -218,7 +221,7 @@ async def dialled(site: Site, way: Way, steps: Iterable[Step]) -> Heard:
     state, data, count = ServerState(), b"", 0
     server = await asyncio.get_running_loop().create_server(lambda: protocol(site, way, state), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         for raw, codes in steps:
             writer.write(raw)
             count += len(codes)

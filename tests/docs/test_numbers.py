@@ -11,7 +11,8 @@ from proxy.gate import ROUNDS
 from proxy.gateway import api, keys
 from proxy.grants.grace import Grace
 from proxy.hooks import leases
-from proxy.policy import declare, patterns
+from proxy.policy import patterns
+from proxy.policy.checking import declare
 from proxy.settings import SHORTEST
 from proxy.tokens import issue
 from tests.docs import pages

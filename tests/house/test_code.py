@@ -19,12 +19,12 @@ OTHERWISE = {
     "proxy/identity/chain.py": {"Credentials"},
     # Filled step by step by the one function or class that owns them.
     "proxy/gateway/parcels.py": {"Errand"},
-    "proxy/policy/world.py": {"Code", "Book"},
-    "proxy/policy/lex.py": {"Lexemes"},
-    "proxy/policy/spacing.py": {"Piece"},
+    "proxy/policy/checking/world.py": {"Code", "Book"},
+    "proxy/policy/reading/lex.py": {"Lexemes"},
+    "proxy/policy/reading/spacing.py": {"Piece"},
     "proxy/stores/folder.py": {"_Folder"},
     # Made in great numbers while a policy is read.
-    "proxy/policy/lexeme.py": {"Lexeme"},
+    "proxy/policy/reading/lexeme.py": {"Lexeme"},
 }
 """Classes that are not frozen, by module."""
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from proxy.policy.decide import Decision
+from proxy.policy.deciding.decide import Decision
 from proxy.policy.decision import UNCHANGED, Allow, Deny, FactKey, Known, Lost, NeedFacts, Reading, Request
 from tests.policy.policies import ACCOUNT, Facts, known, policy
 

@@ -5,7 +5,7 @@ import dataclasses
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from proxy.policy.decide import Decision
+from proxy.policy.deciding.decide import Decision
 from proxy.policy.decision import Allow, Deny, FactKey, Known, Lost, NeedFacts, Request
 from proxy.policy.load import load
 from tests.policy.policies import Facts

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from proxy.policy.findings import Objection, Position
-from proxy.policy.format import format_text
-from proxy.policy.layout import WIDTH
-from proxy.policy.lex import lex
-from proxy.policy.parse import parse_file, parse_lexemes, parse_trials
+from proxy.policy.reading.format import format_text
+from proxy.policy.reading.layout import WIDTH
+from proxy.policy.reading.lex import lex
+from proxy.policy.reading.parse import parse_file, parse_lexemes, parse_trials
 
 CASES = Path(__file__).parents[1] / "conformance"
 POLICIES = Path(__file__).parents[2] / "policies"

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from proxy.policy import operations
-from proxy.policy.emit import verify
+from proxy.policy.deciding.emit import verify
 from proxy.policy.operations import Failed
 from proxy.review import probe
 

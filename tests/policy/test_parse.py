@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy import clauses, obligations, statements, syntax, trials
 from proxy.policy.findings import Finding, Objection, Position
-from proxy.policy.lex import MAX_CHARACTERS, MAX_FINDINGS, decoded
-from proxy.policy.parse import parse_expression, parse_file, parse_trials
-from proxy.policy.walk import MAX_DEPTH, walk
+from proxy.policy.reading import clauses, obligations, statements, syntax, trials
+from proxy.policy.reading.lex import MAX_CHARACTERS, MAX_FINDINGS, decoded
+from proxy.policy.reading.parse import parse_expression, parse_file, parse_trials
+from proxy.policy.reading.walk import MAX_DEPTH, walk
 
 CASES = Path(__file__).parents[1] / "conformance"
 EXPECTED: dict[str, dict[str, object]] = json.loads((CASES / "bad" / "expected.json").read_text())

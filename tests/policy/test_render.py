@@ -3,8 +3,8 @@ import json
 import pytest
 
 from proxy.policy.findings import Finding, Position
-from proxy.policy.parse import parse_file
-from proxy.policy.render import as_json, as_sarif, as_text, summary
+from proxy.policy.reading.parse import parse_file
+from proxy.policy.reading.render import as_json, as_sarif, as_text, summary
 
 SOURCE = "language 1;\nlet a = b\n  == é1;\n"
 

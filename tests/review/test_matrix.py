@@ -1,7 +1,7 @@
 """Matrices: drawn, compared and written back."""
 
-from proxy.policy.parse import parse_trials
-from proxy.policy.trials import Matrix
+from proxy.policy.reading.parse import parse_trials
+from proxy.policy.reading.trials import Matrix
 from proxy.review.matrix import alike, compared, rewrite
 from proxy.review.trials import Drawn
 from tests.review.scene import faults, tried

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.policy.parse import parse_expression
+from proxy.policy.reading.parse import parse_expression
 from proxy.review.wording import short, visible, worded
 
 

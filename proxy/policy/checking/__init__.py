@@ -1,0 +1,1 @@
+"""From the syntax tree to plans: types, names, what is proven, and every finding."""

@@ -1,0 +1,161 @@
+"""The syntax tree of a policy file: its statements, in source order."""
+
+from proxy.policy.findings import Position
+from proxy.policy.reading.clauses import (
+    Algorithms,
+    Answer,
+    Ask,
+    Assign,
+    Audience,
+    Base,
+    Cache,
+    Delivery,
+    Forward,
+    Get,
+    Guest,
+    Header,
+    Invalidate,
+    Issuer,
+    Jwt,
+    Key,
+    Keys,
+    Mask,
+    Parameter,
+    Python,
+    Sample,
+    Source,
+    Sql,
+    Subscribe,
+    Timeout,
+)
+from proxy.policy.reading.obligations import Allow, Expire
+from proxy.policy.reading.syntax import Expression, Field, Text, TypeSyntax, Word, node
+
+
+@node
+class Database:
+    """`database NAME { url …; }`."""
+
+    at: Position
+    name: Word
+    url: Source
+
+
+@node
+class Http:
+    """`http NAME { … }`."""
+
+    at: Position
+    name: Word
+    clauses: tuple[Base | Header | Timeout, ...]
+
+
+@node
+class Identity:
+    """`identity NAME { … }`."""
+
+    at: Position
+    name: Word
+    clauses: tuple[Jwt | Ask | Guest | Issuer | Audience | Algorithms | Keys | Assign, ...]
+
+
+@node
+class Meta:
+    """`meta { field: type, … }`; `at` is the word `meta`."""
+
+    at: Position
+    fields: tuple[Field, ...]
+
+
+@node
+class Fact:
+    """`fact NAME(p: T, …) -> T { … }`."""
+
+    at: Position
+    name: Word
+    parameters: tuple[Parameter, ...]
+    type: TypeSyntax
+    clauses: tuple[Sql | Get | Python | Cache | Timeout | Invalidate, ...]
+
+
+@node
+class Let:
+    """`let NAME = value;`."""
+
+    at: Position
+    name: Word
+    value: Expression
+
+
+@node
+class Deny:
+    """`deny NAME [on OPS] when EXPR;`; no operations: all of them."""
+
+    at: Position
+    name: Word
+    operations: tuple[Word, ...]
+    when: Expression
+
+
+@node
+class Connect:
+    """`connect { … }`."""
+
+    at: Position
+    clauses: tuple[Allow | Subscribe | Assign | Expire, ...]
+
+
+@node
+class Channel:
+    """`channel "PATTERN" { … }`; `pattern.at` is the string."""
+
+    at: Position
+    pattern: Text
+    statements: tuple[Let | Deny | Allow, ...]
+
+
+@node
+class Rpc:
+    """`rpc "METHOD" { … }`."""
+
+    at: Position
+    method: Text
+    statements: tuple[Let | Allow | Forward | Answer, ...]
+
+
+@node
+class Service:
+    """`service NAME { … }`."""
+
+    at: Position
+    name: Word
+    clauses: tuple[Key | Allow | Delivery, ...]
+
+
+@node
+class Log:
+    """`log { … }`."""
+
+    at: Position
+    clauses: tuple[Mask | Sample, ...]
+
+
+Statement = Database | Http | Identity | Meta | Fact | Let | Deny | Connect | Channel | Rpc | Service | Log
+
+
+@node
+class Comment:
+    """`// …` with its text after the two slashes; `alone` when nothing stands before it on its line."""
+
+    at: Position
+    text: str
+    alone: bool
+
+
+@node
+class PolicyFile:
+    """One `*.policy` file that is no test file."""
+
+    path: str
+    statements: tuple[Statement, ...]
+    comments: tuple[Comment, ...]
