@@ -122,14 +122,14 @@ def test_the_names_of_expressions_are_those_of_the_code() -> None:
 
 
 def test_the_obligations_are_those_of_the_grammar() -> None:
-    grammar = (ROOT / "proxy" / "policy" / "grammar.lark").read_text()
+    grammar = (ROOT / "proxy" / "policy" / "reading" / "grammar.lark").read_text()
     (line,) = re.findall(r"^\?obligation: (.*)$", grammar, re.MULTILINE)
     named = {span.split()[0] for first, *_ in pages.table(PAGE, "obligation", "for", "what") for span in pages.spans(first)}
     assert named == {*line.split(" | ")} - {"value"} | {"info", "data"}
 
 
 def test_the_statements_are_those_of_the_grammar() -> None:
-    grammar = (ROOT / "proxy" / "policy" / "grammar.lark").read_text()
+    grammar = (ROOT / "proxy" / "policy" / "reading" / "grammar.lark").read_text()
     (line,) = re.findall(r"^\?statement: (.*)$", grammar, re.MULTILINE)
     named = {pages.spans(first)[0].split()[0] for first, _ in pages.table(PAGE, "statement", "what it says")}
     # Those without effect stand among the limits of the version.
