@@ -13,15 +13,8 @@ MOMENT_S: Final = 30
 
 
 def end(allow: Allow, now_ms: int, chance: Callable[[], float] = random.random) -> int | None:
-    """Give the end of a grant in epoch seconds, None when its rule sets none.
-
-    `jitter` shortens it by up to so many percent, evenly spread, so that grants made together are not all refreshed together. An end
-    is at least a second away: clients take one that has passed as a refusal for good.
-    """
-    if allow.expire_ms is None:
-        return None
-    lifetime_ms = int(allow.expire_ms * (1 - allow.jitter / 100 * chance())) if allow.jitter else allow.expire_ms
-    return max((now_ms + lifetime_ms) // 1000, now_ms // 1000 + 1)
+    """Give the end of a grant in epoch seconds, None when its rule sets none; see `Allow.until`."""
+    return allow.until(now_ms, chance)
 
 
 def renewal(allow: Allow, now_ms: int, chance: Callable[[], float] = random.random) -> int:

@@ -1,7 +1,7 @@
 """A decision: what is asked, what may be answered."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
 OPERATIONS = ("subscribe", "publish", "presence", "history", "map_publish", "map_remove")
@@ -123,6 +123,17 @@ class Allow:
     channels: Mapping[str, "Allow"] | None = None
     left_out: Mapping[str, "Deny"] | None = None
     answer: Forwarding | Reading | None = None
+
+    def until(self, now_ms: int, chance: Callable[[], float]) -> int | None:
+        """The end of what is granted, in epoch seconds; None without `expire_ms`.
+
+        `chance` gives a number from 0 to 1: the part of the jitter that shortens the lifetime, so that grants made together are not all
+        renewed together. The end is at least a second away, because clients take one that has passed as a refusal for good.
+        """
+        if self.expire_ms is None:
+            return None
+        lifetime_ms = self.expire_ms * (1 - self.jitter / 100 * chance())
+        return max(int(now_ms + lifetime_ms) // 1000, now_ms // 1000 + 1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,7 @@ class Minter:
         now_ms = self._clock()
         now = now_ms // 1000
         exp = now + self._ttl_s if person.expires_at is None else min(now + self._ttl_s, person.expires_at)
-        ends = [at for at in (person.expires_at, self._lease(allow, now_ms)) if at is not None]
+        ends = [at for at in (person.expires_at, allow.until(now_ms, self._spread)) if at is not None]
         claims: Claims = {"sub": person.user, "exp": exp, "iat": now, "jti": secrets.token_urlsafe(12)}
         _add(claims, "info", person.info if allow.info is UNCHANGED else allow.info)
         _add(claims, "meta", person.meta)
@@ -87,16 +87,10 @@ class Minter:
             "exp": now + self._subscription_ttl_s,
             "iat": now,
             "jti": secrets.token_urlsafe(12),
-            "expire_at": self._lease(allow, now_ms) or 0,
+            "expire_at": allow.until(now_ms, self._spread) or 0,
             **_options(allow),
         }
         return Issued(token=self._sign(claims), expires_in=self._subscription_ttl_s)
-
-    def _lease(self, allow: Allow, now_ms: int) -> int | None:
-        if allow.expire_ms is None:
-            return None
-        lasts_ms = allow.expire_ms * (1 - allow.jitter / 100 * self._spread())
-        return max(int(now_ms + lasts_ms) // 1000, now_ms // 1000 + 1)  # an end that has passed would be an error
 
     def _sign(self, claims: Claims) -> str:
         text = _HEADER + base64.urlsafe_b64encode(orjson.dumps(claims)).rstrip(b"=")
