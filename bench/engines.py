@@ -27,7 +27,7 @@ CONDITION: Final = (
     "&& data.type in ['message', 'typing'] && size(data.text) <= 2000 && meta.subscribed"
 )
 POLICY: Final = f"""language 1;
-meta {{ suspended: bool, tenant: string, roles: list<string>, subscribed: bool, name: string, plan: string, locale: string }}
+meta {{ suspended: bool, tenant: string, roles: list<string>, subscribed: bool }}
 channel "chat:{{tenant}}:{{room}}" {{ allow publish when {CONDITION}; }}
 """
 CEDAR: Final = """permit (principal, action == Action::"publish", resource) when {

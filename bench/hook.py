@@ -5,14 +5,27 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
+import uvloop
+
 from bench import rivals, service
-from bench.slices import Candidate, Case
+from bench.ratios import Findings
+from bench.slices import Candidate, Case, run
 
 GOAL: Final = 1.7
 
 
+def findings() -> Findings:
+    """Measure the case."""
+    return uvloop.run(_measured())
+
+
+async def _measured() -> Findings:
+    async with _opened() as case:
+        return Findings(yardstick="a raw ASGI echo", intervals=await run(case), goals=case.goals)
+
+
 @asynccontextmanager
-async def opened() -> AsyncIterator[Case]:
+async def _opened() -> AsyncIterator[Case]:
     """Give the case; the service runs as long."""
     async with service.opened() as centrigate:
         yield Case(

@@ -9,7 +9,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,9 +45,6 @@ class Case:
     yardstick: Candidate
     candidates: Sequence[Candidate]
     goals: Mapping[str, float]
-
-
-Opened = AbstractAsyncContextManager[Case]
 
 
 class Wire(asyncio.Transport):

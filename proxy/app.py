@@ -22,6 +22,7 @@ from proxy.edge.headers import folded
 from proxy.edge.hooks import Door, Endpoint, Event
 from proxy.edge.intake import Intake
 from proxy.edge.metrics import Flight, Metrics
+from proxy.errors import SetupFault
 from proxy.facts import sources
 from proxy.facts.cache import Facts
 from proxy.gate import Gate, Watch
@@ -76,6 +77,7 @@ def create(
 
     Connects to nothing yet. Raises `SetupFault` for what cannot be used.
     """
+    _demand_supported(policy)
     flight = Flight(settings.max_in_flight)
     metrics = Metrics(flight)
     seen = metrics.watch if watch is None else _both(metrics.watch, watch)
@@ -92,6 +94,16 @@ def create(
         *more,
     ]
     return Service(_hooks(settings, gate, chain, metrics, flight, seen), _starlette(rest, facts, server))
+
+
+def _demand_supported(policy: Policy) -> None:
+    """Refuse a policy that relies on what this version does not do; facts, identities and keys refuse their own."""
+    for method, kind in policy.answers.items():
+        if kind != "value":
+            raise SetupFault(f'the rpc "{method}" of the policy is answered by {kind}, which is not supported yet: write answer = …')
+    for service in policy.services.values():
+        if service.delivery != "direct":
+            raise SetupFault(f"the service {service.name} of the policy wants durable delivery, which is not supported yet: leave it out")
 
 
 def epoch_ms() -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import json
+import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -282,3 +283,20 @@ def test_what_the_policy_needs_must_be_set(variables: dict[str, str]) -> None:
 
 def test_the_clock_counts_milliseconds() -> None:
     assert abs(epoch_ms() - time.time() * 1000) < 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('rpc "who" { allow; answer presence "a"; }', 'the rpc "who" of the policy is answered by presence'),
+        ('http app { base env A; }\nrpc "who" { allow; forward app POST "/"; }', 'the rpc "who" of the policy is answered by forward'),
+        ("service s { key env K; allow info; delivery durable; }", "the service s of the policy wants durable delivery"),
+    ],
+)
+def test_what_is_not_supported_yet_stops_the_start(text: str, said: str) -> None:
+    loaded = load({"a.policy": f"language 1;\n{text}\n".encode()})
+    assert loaded.policy is not None
+    secret = "s" * 32
+    settings = Settings.model_validate({"hook_secret": secret, "centrifugo_api_key": secret, "token_key": secret})
+    with pytest.raises(SetupFault, match=re.escape(said)):
+        create(settings, loaded.policy, {"A": "http://127.0.0.1", "K": secret})

@@ -11,7 +11,8 @@ from proxy.wire.requests import RpcRequest
 class Rpc(Command[RpcRequest, Answered]):
     """Asks whether the user may call the method, and gives the answer that its policy computes.
 
-    A method that is answered by an application or by a channel's presence or history is not available yet.
+    Methods answered by an application or by a channel's presence or history do not pass the start of the service yet; if one got here,
+    it would not be available.
     """
 
     def ask(self, command: RpcRequest, now_ms: int) -> Request:

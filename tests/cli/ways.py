@@ -221,18 +221,20 @@ async def dialled(site: Site, way: Way, steps: Iterable[Step]) -> Heard:
     state, data, count = ServerState(), b"", 0
     server = await asyncio.get_running_loop().create_server(lambda: protocol(site, way, state), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    async with asyncio.timeout(PATIENCE_S):
-        for raw, codes in steps:
-            writer.write(raw)
-            count += len(codes)
-            while len(statuses(data)) < count and (more := await reader.read(65_536)):
-                data += more
-        if not reader.at_eof():
-            writer.write_eof()
-        data += await reader.read()
-        writer.close()
-        await writer.wait_closed()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            for raw, codes in steps:
+                writer.write(raw)
+                count += len(codes)
+                while len(statuses(data)) < count and (more := await reader.read(65_536)):
+                    data += more
+            if not reader.at_eof():
+                writer.write_eof()
+            data += await reader.read()
+            await asyncio.gather(*state.tasks)
+    finally:
+        # A loop that is closed while somebody is connected does not end.
+        writer.transport.abort()
         server.close()
         await server.wait_closed()
-        await asyncio.gather(*state.tasks)
     return Heard(data=data, requests=state.total_requests, outcomes=site.outcomes, ordinary=len(site.ordinary))

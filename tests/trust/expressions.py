@@ -1,13 +1,13 @@
-"""Makes up expressions of the policy language and the values of their variables.
+"""Makes up expressions of the policy language and values for their variables, from a grammar and a source of chance.
 
 An expression is written twice: as it stands in a policy, which is also what CEL reads, and for the strict peer, where each
 operator that the language narrows carries a guard of `tests.trust.peer`.
 """
 
 import dataclasses
-from collections.abc import Mapping
-
-from hypothesis import strategies as st
+import re
+from collections.abc import Mapping, Sequence
+from random import Random
 
 TYPES: Mapping[str, str] = {
     "n": "int",
@@ -39,8 +39,83 @@ GUARDED: Mapping[str, str] = {
     "int(@)": "int(numeral([@]))",
     "string(@)": "string(plain([@]))",
     "(@)[@]": "(@)[place([@])]",
+    "(@).all(i, @)": "many([@]).all(i, @)",
+    "(@).exists(i, @)": "many([@]).exists(i, @)",
+    "(@).exists_one(i, @)": "many([@]).exists_one(i, @)",
+    "(@).all(j, @)": "many([@]).all(j, @)",
+    "(@).exists(j, @)": "many([@]).exists(j, @)",
+    "(@).exists_one(j, @)": "many([@]).exists_one(j, @)",
 }
 """The forms whose meaning the language narrows, as the strict peer reads them."""
+
+_EQUAL = ("==", "!=")
+_ORDER = ("<", "<=", ">", ">=")
+_MACROS = ("all", "exists", "exists_one")
+_PATTERNS = ("^[a-z]*$", "a+", "[0-9]", "(?i)É", "^.$", "^\\\\pL", "[^a]", "a|b", "", "(a*)*$", "\\\\d$")
+
+
+def _several(form: str, words: Sequence[str]) -> tuple[str, ...]:
+    """The form with each of the words at `~`."""
+    return tuple(form.replace("~", word) for word in words)
+
+
+GRAMMAR: Mapping[str, Sequence[str]] = {
+    "bool": (
+        *("true", "false", "ok", "has(x.a)", "has(x.a.b)", "has(y.a)", "has(ks.a)", "has(rec.b)", "(x == null)", "(null != y)"),
+        *_several("(<number> ~ <number|any>)", (*_EQUAL, *_ORDER)),
+        *_several("(<any> ~ <any|number|text>)", (*_EQUAL, *_ORDER)),
+        *_several("(<text> ~ <text|any>)", (*_EQUAL, *_ORDER)),
+        *_several("(<bool|list|map|any> ~ <bool|list|map|any|null>)", _EQUAL),
+        *_several("(<list> ~ <list>)", _EQUAL),
+        *_several("(<map> ~ <map>)", _EQUAL),
+        *("(<text|number|bool|any> in <list|any>)", "(<text|any> in <map|any>)", "(<any> in [<any|text>, <any|number>])"),
+        *_several("(<bool|any> ~ <bool|any>)", ("&&", "||", "&&", "||")),
+        *("(<bool> && <any> || <bool>)", "!(<bool|any>)", "(<bool|any> ? <bool> : <bool|any>)", 'has({"b": <any>}.a)'),
+        *_several("(<text|any>).~(<text|any>)", ("contains", "startsWith", "endsWith")),
+        *_several('(<text|any>).matches("~")', _PATTERNS),
+        *("(has(rec.b) && (rec.b + <text>) < <text>)", "(maybe == null || maybe.startsWith(<text>))", "(maybe != null && <bool>)"),
+        *_several("(<list|map|any>).~(i, <body>)", _MACROS * 2),
+        *_several("(<list|any>).~(i, <nest>)", _MACROS),
+    ),
+    "body": (
+        *("i", "(i == i)"),
+        *_several("(<item> ~ <item|any|text|number>)", (*_EQUAL, *_ORDER)),
+        *("(<item> in <list|any>)", "(<item> in [<any|text|number>])", "(<item|bool> || <body>)", "(<item|bool> && <body>)", "has(i.a)"),
+        *("i.startsWith(<text>)", "(size(i) > <int>)", "(i ? <bool> : <body>)", "!(<item>)"),
+    ),
+    "nest": _several("(<list|map|any>).~(j, <pair>)", _MACROS),
+    "pair": ("(i == j)", "(j in [i])", "(i != j)", "(i in j)", "(i < j)", "(j == <any|text>)", "(<bool> || (i == j))", "(j && i)", "has(j.a)"),
+    "item": ("i", "i", "[i]", '{"a": i}', "[i, i][1]", "i.a", "i[0]", "size(i)"),
+    "number": ("<int>", "<double>", "<int>"),
+    "int": (
+        *("n", "k", "0", "1", "-1", "2", "9223372036854775807", "-9223372036854775808", 'ks["a"]', "rec.a", "ns[0]"),
+        *_several("(<int> ~ <int>)", ("+", "-", "*", "/", "%")),
+        *("-(<int>)", "size(<text|list|map|any>)", "(<text|list|map|any>).size()", "int(<text|int|double|any>)", "int(<text>)"),
+        *("(<bool> ? <int> : <int>)", "(ns)[<int>]"),
+    ),
+    "double": (
+        *("d", "0.0", "1.0", "-2.5", "1e3", "1e308", "9007199254740992.0", "ds[0]"),
+        *_several("(<double> ~ <double>)", ("+", "-", "*", "/")),
+        *("-(<double>)", "(ds)[<int>]"),
+    ),
+    "text": (
+        *("s", "t", '""', '"a"', '"b"', '"1"', "'é'", '"A\\n\\x41\\u00e9\\U0001F600\\101\\?\\a"', '"""a"b"""', "xs[0]"),
+        *("(<text> + <text|any>)", "string(<text|int|bool|any>)", "(<text|any>).lowerAscii()", "(xs)[<int>]"),
+        *("(maybe != null ? maybe : <text>)", "(<bool> ? <text> : <text>)"),
+    ),
+    "list": ("xs", "ns", "ds", "[]", "[<int|any>]", "[<text>, <text|any>]", "[<double>, <int>]", "[<list>]"),
+    "map": ("ks", "rec", "{}", '{"a": <int>}', '{"a": <any>, "b": <any|text>}', '{"b": <map>}'),
+    "any": (
+        *("x", "y", "x.a", "x.b", "y.a", 'x["a"]', "x[0]", "y[1]", "x.a.b", "(<any>)[<int|text|any>]", "(x)[<double>]"),
+        *_several("(<any> ~ <any|number>)", ("+", "-", "*", "/", "%")),
+        *("(<text> + <any>)", "(<list> + <any>)", "-(<any>)", "(<bool|any> ? <any> : <any|int>)", "[<any>, <int>][0]", '{"a": <any>}.a'),
+    ),
+    "null": ("null",),
+}
+"""The forms of each kind of expression; `<a|b>` is a part of one of these kinds."""
+
+_PART = re.compile("<([a-z|]+)>")
+_LEAVES = {kind: tuple(form for form in forms if not _PART.search(form)) for kind, forms in GRAMMAR.items()}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,175 +126,69 @@ class Written:
     strict: str
 
 
-Some = st.SearchStrategy[Written]
+def made(chance: Random, kind: str, depth: int) -> Written:
+    """An expression of a kind with at most about so many levels."""
+    shallow = depth <= 0 or chance.random() < 0.2
+    form = chance.choice(_LEAVES[kind] if shallow and _LEAVES[kind] else GRAMMAR[kind])
+    parts = [made(chance, chance.choice(kinds.split("|")), depth - 1) for kinds in _PART.findall(form)]
+    bare = _PART.sub("@", form)
+    return Written(text=_filled(bare, [p.text for p in parts]), strict=_filled(GUARDED.get(bare, bare), [p.strict for p in parts]))
 
 
-def _fill(form: str, parts: list[str]) -> str:
+def _filled(form: str, parts: Sequence[str]) -> str:
     head, *rest = form.split("@")
     return head + "".join(part + after for part, after in zip(parts, rest, strict=True))
 
 
-def form(pattern: str, *parts: Some) -> Some:
-    """Expressions of a form; each `@` is one part."""
-    guarded = GUARDED.get(pattern, pattern)
-
-    def write(found: tuple[Written, ...]) -> Written:
-        return Written(text=_fill(pattern, [p.text for p in found]), strict=_fill(guarded, [p.strict for p in found]))
-
-    return st.tuples(*parts).map(write)
+_OPERANDS = ("n", "k", "1", "2", "-3", "!ok", "ok", "- n", "!!ok", "true", "(n + 1)", "ns[0]", "-n", "size(xs)")
+_OPERATORS = ("+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "&&", "||", "in [1, n] ==", "? ok :", "? n :")
 
 
-def forms(pattern: str, words: tuple[str, ...], *parts: Some) -> Some:
-    """Expressions of several forms, which differ in the word at `~`."""
-    return st.one_of([form(pattern.replace("~", word), *parts) for word in words])
+def flat(chance: Random) -> str:
+    """Operators without parentheses between operands of known types: what binds to what."""
+    pairs = (f"{chance.choice(_OPERANDS)} {chance.choice(_OPERATORS)}" for _ in range(chance.randint(1, 5)))
+    return " ".join([*pairs, chance.choice(_OPERANDS)])
 
 
-def one(*words: str) -> Some:
-    """One of these texts, which mean the same to all."""
-    return st.sampled_from([Written(text=word, strict=word) for word in words])
+_WORDS = ("", "a", "b", "ab", "é", "É", "😀a", "a\n", "1", "007", "-5", "+5", " 1", "-0", "9223372036854775808", "A")
+_INTS = (0, 1, -1, 2, 3, 2**63 - 1, -(2**63), 2**53 + 1)
+_DOUBLES = (0.0, -0.0, 1.0, 1.5, -2.5, 2.0, 1e308, 2.0**53, 9.3e18, -1e30)
 
 
-ORDER = ("<", "<=", ">", ">=")
-EQUAL = ("==", "!=")
-MACROS = ("all", "exists", "exists_one")
-PATTERNS = ("^[a-z]*$", "a+", "[0-9]", "(?i)É", "^.$", "^\\\\pL", "[^a]", "a|b", "", "\\\\x00", "(a*)*$")
-
-nulls = one("null")
-bools: Some = st.deferred(lambda: st.one_of(one("true", "false", "ok"), compared, joined, asked, overs, guarded))
-ints: Some = st.deferred(
-    lambda: st.one_of(
-        one("n", "k", "0", "1", "-1", "2", "3", "9223372036854775807", "-9223372036854775808", 'ks["a"]', "rec.a", "ns[0]"),
-        forms("(@ ~ @)", ("+", "-", "*", "/", "%"), ints, ints),
-        form("-(@)", ints),
-        form("size(@)", texts | lists | maps | anys),
-        form("(@).size()", texts | lists | maps | anys),
-        form("int(@)", texts | ints | doubles | anys),
-        form("(@ ? @ : @)", bools, ints, ints),
-        form("(@)[@]", one("ns", "[1, 2]"), ints),
-    )
-)
-doubles: Some = st.deferred(
-    lambda: st.one_of(
-        one("d", "0.0", "1.0", "-2.5", "1e3", "1e308", "9007199254740992.0", "ds[0]"),
-        forms("(@ ~ @)", ("+", "-", "*", "/"), doubles, doubles),
-        form("-(@)", doubles),
-    )
-)
-texts: Some = st.deferred(
-    lambda: st.one_of(
-        one("s", "t", '""', '"a"', '"b"', '"1"', "'é'", '"A\\n\\x41\\u00e9\\U0001F600\\101\\?\\a"', '"""a"b"""', "xs[0]"),
-        form("(@ + @)", texts, texts | anys),
-        form("string(@)", texts | ints | bools | anys),
-        form("(@).lowerAscii()", texts | anys),
-        form("(@)[@]", one("xs", '["a", "b"]'), ints),
-        form("(maybe != null ? maybe : @)", texts),
-    )
-)
-lists: Some = st.deferred(lambda: st.one_of(one("xs", "ns", "ds", "[]"), form("[@]", ints | anys), form("[@, @]", texts, texts | anys)))
-maps: Some = st.deferred(lambda: st.one_of(one("ks", "rec", "{}"), form('{"a": @}', ints), form('{"a": @, "b": @}', anys, texts | anys)))
-anys: Some = st.deferred(
-    lambda: st.one_of(
-        one("x", "y", "x.a", "x.b", "y.a", 'x["a"]', "x[0]", "y[1]", "x.a.b"),
-        form("(@)[@]", one("x", "y", "x.a"), ints | texts | anys),
-        forms("(@ ~ @)", ("+", "-", "*", "/", "%"), anys, anys | ints | doubles),
-        form("-(@)", anys),
-        form("(@ ? @ : @)", bools | anys, anys, anys | ints),
-        form("[@, @][0]", anys, ints),
-        form('{"a": @}.a', anys),
-    )
-)
-compared: Some = st.one_of(
-    forms("(@ ~ @)", EQUAL, ints | doubles, ints | doubles | anys),
-    forms("(@ ~ @)", EQUAL, texts, texts | anys),
-    forms("(@ ~ @)", EQUAL, bools | lists | maps | anys, bools | lists | maps | anys | nulls),
-    forms("(@ ~ @)", ORDER, ints | doubles | anys, ints | doubles | anys),
-    forms("(@ ~ @)", ORDER, texts | anys, texts | anys),
-    form("(@ in @)", texts | ints | doubles | bools | anys, lists | maps | anys),
-)
-joined: Some = st.one_of(
-    forms("(@ ~ @)", ("&&", "||"), bools | anys, bools | anys),
-    form("(@ && @ || @)", bools, anys, bools),
-    form("!(@)", bools | anys),
-    form("(@ ? @ : @)", bools | anys, bools, bools | anys),
-)
-asked: Some = st.one_of(
-    one("has(x.a)", "has(x.a.b)", "has(y.a)", "has(ks.a)", "has(rec.b)", "x == null", "null != y"),
-    form('has({"b": @}.a)', anys),
-    forms("(@).~(@)", ("contains", "startsWith", "endsWith"), texts | anys, texts | anys),
-    st.one_of([form(f'(@).matches("{pattern}")', texts | anys) for pattern in PATTERNS]),
-)
-guarded: Some = st.one_of(
-    form("(has(rec.b) && (rec.b + @) < @)", texts, texts),
-    form("(maybe == null || maybe.startsWith(@))", texts),
-    form("(maybe != null && @)", bools),
-)
+def _json(chance: Random, depth: int) -> object:
+    match chance.randrange(9 if depth else 5):
+        case 0:
+            return chance.choice((None, True, False))
+        case 1 | 2:
+            return chance.choice(_INTS)
+        case 3:
+            return chance.choice(_DOUBLES)
+        case 4:
+            return chance.choice(_WORDS)
+        case 5 | 6:
+            return [_json(chance, depth - 1) for _ in range(chance.randrange(3))]
+    return {name: _json(chance, depth - 1) for name in chance.sample(("a", "b", "n"), chance.randrange(4))}
 
 
-def _over(pattern: str, *parts: Some) -> Some:
-    """Macros; the first part is what they run over."""
-
-    def write(found: tuple[str, tuple[Written, ...]]) -> Written:
-        word, (over, *rest) = found
-        body = [part.text for part in rest], [part.strict for part in rest]
-        head = f"({over.text}).{word}(", f"many([{over.strict}]).{word}("
-        return Written(text=head[0] + _fill(pattern, body[0]), strict=head[1] + _fill(pattern, body[1]))
-
-    return st.tuples(st.sampled_from(MACROS), st.tuples(*parts)).map(write)
+def _some(chance: Random, pool: Sequence[object]) -> list[object]:
+    return [chance.choice(pool) for _ in range(chance.randrange(4))]
 
 
-_items = one("i", "[i]", '{"a": i}', "[i, i][1]")
-_pairs: Some = st.one_of(
-    forms("(@ ~ @)", EQUAL, one("i", "j"), one("i", "j") | anys | texts), form("(@ in @)", one("i", "j"), lists | one("[j]"))
-)
-overs: Some = st.one_of(
-    _over("i, @)", lists | maps | anys, forms("(@ ~ @)", EQUAL, _items, _items | anys | texts | ints)),
-    _over("i, @)", lists | maps | anys, forms("(@ ~ @)", ORDER, one("i", "size(i)"), anys | texts | ints)),
-    _over("i, @ || @)", lists | anys, form("(@ in @)", _items, lists | anys), bools),
-    _over("i, i)", st.one_of(one("x", "y"), form("[@, @]", bools, bools | anys))),
-    _over("i, @)", lists | anys, _over("j, @)", lists | maps | anys, _pairs)),
-)
-
-flat: Some = (
-    st.lists(
-        st.tuples(
-            st.sampled_from(["n", "k", "1", "2", "-3", "!ok", "ok", "- n", "!!ok", "true", "(n + 1)", "ns[0]", "n", "k"]),
-            st.sampled_from(
-                ["+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "&&", "||", "&&", "||", "in [1, n] ==", "? ok :", "? n :"]
-            ),
-        ),
-        min_size=2,
-        max_size=8,
-    )
-    .map(lambda found: " ".join(f"{operand} {operator}" for operand, operator in found) + " 1")
-    .map(lambda text: Written(text=text, strict=text))
-)
-"""Operators without parentheses between operands of known types: what binds to what."""
-
-_words = st.sampled_from(["", "a", "b", "ab", "é", "É", "😀a", "a\n", "1", "007", "-5", "+5", " 1", "-0", "9223372036854775808"])
-_whole = st.integers(-3, 3) | st.sampled_from([2**63 - 1, -(2**63), 2**53 + 1])
-_broken = st.sampled_from([0.0, -0.0, 1.0, 1.5, -2.5, 2.0, 1e308, 2.0**53, 9.3e18, -1e30])
-_json = st.recursive(
-    st.none() | st.booleans() | _whole | _broken | _words,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "n"]), inner, max_size=3),
-    max_leaves=6,
-)
-_long: st.SearchStrategy[list[int]] = st.sampled_from([[1] * 1001, [0, 1]])
-values: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
-    {
-        "n": _whole,
-        "k": _whole,
-        "d": _broken,
-        "s": _words,
-        "t": _words,
-        "ok": st.booleans(),
-        "xs": st.lists(_words, max_size=3),
-        "ns": st.lists(_whole, max_size=3) | _long,
-        "ds": st.lists(_broken, max_size=2),
-        "ks": st.dictionaries(st.sampled_from(["a", "b"]), _whole),
-        "rec": st.fixed_dictionaries({"a": _whole}, optional={"b": _words}),
-        "maybe": st.none() | _words,
-        "x": _json,
-        "y": _json,
+def values(chance: Random) -> dict[str, object]:
+    """A value for every variable."""
+    return {
+        "n": chance.choice(_INTS),
+        "k": chance.choice(_INTS),
+        "d": chance.choice(_DOUBLES),
+        "s": chance.choice(_WORDS),
+        "t": chance.choice(_WORDS),
+        "ok": chance.random() < 0.5,
+        "xs": _some(chance, _WORDS),
+        "ns": _some(chance, _INTS) if chance.random() < 0.95 else [1] * 1001,
+        "ds": _some(chance, _DOUBLES),
+        "ks": {name: chance.choice(_INTS) for name in chance.sample(("a", "b"), chance.randrange(3))},
+        "rec": {"a": chance.choice(_INTS)} | ({"b": chance.choice(_WORDS)} if chance.random() < 0.5 else {}),
+        "maybe": chance.choice((None, *_WORDS)),
+        "x": _json(chance, 2),
+        "y": _json(chance, 2),
     }
-)
-"""A value for every variable."""
