@@ -71,7 +71,10 @@ def _fresh(name: str) -> Findings:
 
 
 def _middle(intervals: Sequence[Interval]) -> Interval:
+    """The middle one; where a process has but one sample, their range."""
     median = statistics.median_low(each.median for each in intervals)
+    if all(each.low == each.high for each in intervals):
+        return Interval(median=median, low=min(each.low for each in intervals), high=max(each.high for each in intervals))
     return next(each for each in intervals if each.median == median)
 
 
@@ -84,8 +87,12 @@ def _table(title: str, intervals: Mapping[str, Interval], findings: Findings) ->
         verdict = "" if goal is None else "met" if found.high <= goal else "missed"
         control = f"1 ± {findings.slack * 100:.0f} %" if each == CONTROL else ""
         wanted = f"≤ {goal}" if goal is not None else control
-        table.add_row(each, f"{found.median:.2f}", f"{found.low:.2f} - {found.high:.2f}", wanted, verdict)
+        table.add_row(each, _brief(found.median), f"{_brief(found.low)} - {_brief(found.high)}", wanted, verdict)
     return table
+
+
+def _brief(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Final
+from typing import Any, Final
 
 import jsonschema_rs
 
@@ -31,14 +31,14 @@ class Author:
         key: tuple[object, ...] = ("account", user)
         account = facts[key]
         read = {key: account}
-        me = account.value
+        me: Any = account.value
         if me is None:
             return Deny(reason="unknown_account", rule="deny/unknown_account", at="head.policy:17", revision=self.revision, facts=read)
         if me["suspended"]:
             return Deny(reason="suspended", rule="deny/suspended", at="head.policy:18", revision=self.revision, facts=read)
         key = ("doc_member", found[1], user)
         read[key] = facts[key]
-        member = read[key].value
+        member: Any = read[key].value
         return self._publish(request, member, read) if request.op == "publish" else self._subscribe(member, read)
 
     def _subscribe(self, member: dict[str, str] | None, read: Facts) -> Allow | Deny:

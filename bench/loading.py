@@ -14,9 +14,9 @@ from proxy.policy.load import load
 
 FEW: Final = 200
 MANY: Final = 2000
-FEW_GOAL: Final = 4.5
+FEW_GOAL: Final = 4.8
 MANY_GOAL: Final = 3.2
-"""The ratios at which a core that compiles 200 blocks of Python in 0.11 s loads as many in 0.5 s, and 2,000 in 5 s."""
+"""They stand for 0.5 s and 5 s on a core that compiles as many blocks of Python in 0.104 s and 1.55 s."""
 
 T = TypeVar("T")
 
@@ -43,8 +43,7 @@ def _findings(blocks: int, goal: float) -> Findings:
     held = psutil.Process().memory_info().rss - before
     assert loaded.policy is not None
     gc.freeze()  # so that the collector does not walk through the policy while Python compiles
-    _, first = _timed(lambda: compile(source, "by hand", "exec"))
-    _, second = _timed(lambda: compile(source, "by hand", "exec"))
+    _, first, second = (_timed(lambda: compile(source, "by hand", "exec"))[1] for _ in range(3))
     name = f"load {blocks:,} blocks"
     yardstick = (first + second) / 2
     return Findings(

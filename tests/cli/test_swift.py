@@ -11,7 +11,6 @@ from uvicorn.server import ServerState
 
 from proxy.cli.server import KEEP_ALIVE_S, listen, run
 from proxy.cli.swift import LONGEST, Swift
-
 from tests.hooks.scene import body
 
 from .scene import Scene
@@ -46,6 +45,11 @@ def bytewise(raw: bytes) -> list[bytes]:
 @pytest.mark.parametrize("cut", [lambda raw: [raw], bytewise], ids=["whole", "bytes"])
 async def test_in_pieces_both_ways_answer_the_same(case: Case, cut: Callable[[bytes], Iterable[bytes]]) -> None:
     same([await fed(Site(), way, case.steps, cut) for way in WAYS], case)
+
+
+async def test_what_came_together_with_garbage_is_answered_the_short_way_only() -> None:
+    short, ordinary = [await fed(Site(), way, [(NOW + b"\xff\r\n", [400])]) for way in WAYS]
+    assert (statuses(short.data), statuses(ordinary.data)) == ([200, 400], [400])
 
 
 @pytest.mark.parametrize("raw", [NEWS + NOW, MEMBER, NOW + WAIT + NOW], ids=["short", "facts", "mixed"])

@@ -68,7 +68,7 @@ GRAMMAR: Mapping[str, Sequence[str]] = {
         *_several("(<bool|list|map|any> ~ <bool|list|map|any|null>)", _EQUAL),
         *_several("(<list> ~ <list>)", _EQUAL),
         *_several("(<map> ~ <map>)", _EQUAL),
-        *("(<text|number|bool|any> in <list|any>)", "(<text|any> in <map|any>)", "(<any> in [<any|text>, <any|number>])"),
+        *("(<text|number|bool|any> in <list|any>)", "(<text|any> in <map|any>)", "(<any> in <inline>)"),
         *_several("(<bool|any> ~ <bool|any>)", ("&&", "||", "&&", "||")),
         *("(<bool> && <any> || <bool>)", "!(<bool|any>)", "(<bool|any> ? <bool> : <bool|any>)", 'has({"b": <any>}.a)'),
         *_several("(<text|any>).~(<text|any>)", ("contains", "startsWith", "endsWith")),
@@ -78,13 +78,18 @@ GRAMMAR: Mapping[str, Sequence[str]] = {
         *_several("(<list|any>).~(i, <nest>)", _MACROS),
     ),
     "body": (
-        *("i", "(i == i)"),
+        *("i", "(<i> == <i>)"),
         *_several("(<item> ~ <item|any|text|number>)", (*_EQUAL, *_ORDER)),
-        *("(<item> in <list|any>)", "(<item> in [<any|text|number>])", "(<item|bool> || <body>)", "(<item|bool> && <body>)", "has(i.a)"),
+        *("(<item> in <list|any>)", "(<item> in <inline>)", "(<item|bool> || <body>)", "(<item|bool> && <body>)", "has(i.a)"),
         *("i.startsWith(<text>)", "(size(i) > <int>)", "(i ? <bool> : <body>)", "!(<item>)"),
     ),
     "nest": _several("(<list|map|any>).~(j, <pair>)", _MACROS),
-    "pair": ("(i == j)", "(j in [i])", "(i != j)", "(i in j)", "(i < j)", "(j == <any|text>)", "(<bool> || (i == j))", "(j && i)", "has(j.a)"),
+    "pair": (
+        *_several("(<i> ~ <j>)", (*_EQUAL, *_ORDER, "in", "&&", "||")),
+        *("(<j> in <inline>)", "(<j> == <any|text>)", "(<bool> || <pair>)", "(j && i)", "has(j.a)"),
+    ),
+    "i": ("i",),
+    "j": ("j",),
     "item": ("i", "i", "[i]", '{"a": i}', "[i, i][1]", "i.a", "i[0]", "size(i)"),
     "number": ("<int>", "<double>", "<int>"),
     "int": (
@@ -104,6 +109,7 @@ GRAMMAR: Mapping[str, Sequence[str]] = {
         *("(maybe != null ? maybe : <text>)", "(<bool> ? <text> : <text>)"),
     ),
     "list": ("xs", "ns", "ds", "[]", "[<int|any>]", "[<text>, <text|any>]", "[<double>, <int>]", "[<list>]"),
+    "inline": ("[<any|text|number>]", "[<any|text>, <any|number>]"),
     "map": ("ks", "rec", "{}", '{"a": <int>}', '{"a": <any>, "b": <any|text>}', '{"b": <map>}'),
     "any": (
         *("x", "y", "x.a", "x.b", "y.a", 'x["a"]', "x[0]", "y[1]", "x.a.b", "(<any>)[<int|text|any>]", "(x)[<double>]"),
