@@ -57,7 +57,7 @@ def _judge(name: str, console: Console) -> bool:
     for amount in runs[0].amounts:
         console.print(f"{amount}: {statistics.median(run.amounts[amount] for run in runs):.2f}", highlight=False)
     for note in runs[0].notes:
-        console.print(note, highlight=False)
+        console.print(note, highlight=False, soft_wrap=True)
     if restless > PROCESSES // 2:
         console.print(f"void: the machine was too restless in {restless} of {PROCESSES} processes, nothing is claimed")
         return True
@@ -71,10 +71,7 @@ def _fresh(name: str) -> Findings:
 
 
 def _middle(intervals: Sequence[Interval]) -> Interval:
-    """The middle one; where a process has but one sample, their range."""
     median = statistics.median_low(each.median for each in intervals)
-    if all(each.low == each.high for each in intervals):
-        return Interval(median=median, low=min(each.low for each in intervals), high=max(each.high for each in intervals))
     return next(each for each in intervals if each.median == median)
 
 

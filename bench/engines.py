@@ -57,7 +57,7 @@ def findings() -> Findings:
     assert sum(expected) == INPUTS // 2
     everybody = {"Python function": lambda: _plain, "cel-expr-python": _cel, "cedarpy": _cedar, "pycasbin": _casbin}
     candidates: list[Candidate] = []
-    notes: list[str] = []
+    notes = ["the policy also finds the rule by its channel, checks the type of meta and gives a decision; the others give a bool"]
     for name, prepare in everybody.items():
         try:
             judge = prepare()

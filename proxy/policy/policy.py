@@ -80,7 +80,7 @@ class Policy:
 
     def _evaluate(self, code: Code, seen: Seen) -> object:
         request = Request(op="identity", headers=seen.headers, data=seen.data, name=seen.name, version=seen.version)
-        context = Context(request, {}, 0, {})
+        context = Context(request, {}, {})
         context.payload = seen.source
         return exact(code, context, self._statics)
 

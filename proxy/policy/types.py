@@ -158,7 +158,10 @@ def _list(wanted: ListOf) -> Fit:
     def fit(value: object) -> object:
         if type(value) is not list:
             raise Misfit(f"expected {wanted}, found {describe(value)}")
-        return [_within(f"[{n}]", inner, item) for n, item in enumerate(value)]
+        try:
+            return [inner(item) for item in value]
+        except Misfit:  # once more, for its place
+            return [_within(f"[{n}]", inner, item) for n, item in enumerate(value)]
 
     return fit
 
@@ -188,7 +191,10 @@ def _record(wanted: Record) -> Fit:
             elif item is _MISSING:
                 raise Misfit(f"{name}: expected {wanted.fields[name].type}, found nothing")
             else:
-                out[name] = _within(name, inner, item)
+                try:
+                    out[name] = inner(item)
+                except Misfit as misfit:
+                    raise Misfit(f"{name}: {misfit}") from None
         return out
 
     return fit

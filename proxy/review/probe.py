@@ -62,7 +62,7 @@ def evaluate(text: str, types: Mapping[str, str], variables: Mapping[str, object
     code = inference.finish(node, inference.type(node, frozenset()))
     if book.findings and book.broken:
         return Answer(finding=next(f for f in book.findings if f.severity == "error"))
-    walk = Exact(Context(Request(op="eval"), {}, 0, {}), Statics(bindings=(), arguments={}, patterns=book.patterns, meta=None), code)
+    walk = Exact(Context(Request(op="eval"), {}, {}), Statics(bindings=(), arguments={}, patterns=book.patterns, meta=None), code)
     try:
         walk.variables = {name: fitter(inference.variables[name])(value) for name, value in variables.items()}
     except Misfit as misfit:

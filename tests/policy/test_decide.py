@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from proxy.policy.deciding.decide import Decision
-from proxy.policy.decision import UNCHANGED, Allow, Deny, FactKey, Known, Lost, NeedFacts, Reading, Request
+from proxy.policy.decision import UNCHANGED, Allow, Deny, FactKey, Forwarding, Known, Lost, NeedFacts, Reading, Request
 from tests.policy.policies import ACCOUNT, Facts, known, policy
 
 MEMBER = 'fact member(doc: string, uid: string) -> { role: string }? { python "app:member"; timeout 50ms; }\n'
@@ -159,6 +159,13 @@ def test_an_answer_that_is_a_value_asks_for_its_facts_too() -> None:
     rules = policy(f'{ACCOUNT}{BOSS}rpc "m" {{ allow when account(user) != null; answer = boss(user); }}')
     request = Request(op="rpc", user="ann", method="m")
     assert needs(rules.decide(request, known({("boss", "ann"): "z"}))) == {ANN}
+
+
+def test_an_allowed_rpc_says_where_it_is_forwarded_to() -> None:
+    rules = policy('http app { base env APP; }\nrpc "m" { allow; forward app POST "/m"; }')
+    found = rules.decide(Request(op="rpc", user="ann", method="m"), Facts())
+    assert isinstance(found, Allow)
+    assert found.answer == Forwarding(remote="app", path="/m")
 
 
 def test_a_forwarded_rpc_waits_for_the_facts_of_its_rule() -> None:

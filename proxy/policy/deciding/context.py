@@ -28,9 +28,9 @@ class Context:
 
     __slots__ = ("exact", "facts", "lets", "meta", "payload", "read", "request", "vars")
 
-    def __init__(self, request: Request, facts: Facts, lets: int, read: dict[FactKey, Known | Lost]) -> None:
+    def __init__(self, request: Request, facts: Facts, read: dict[FactKey, Known | Lost]) -> None:
         self.request, self.facts, self.read = request, facts, read
-        self.lets: list[Any] = [UNSET] * lets
+        self.lets: dict[int, Any] = {}
         self.exact: dict[int, object] | None = None
         self.vars: Mapping[str, object] = _NO_VARS
         self.meta: Any = UNSET

@@ -13,7 +13,7 @@ from typing import Any, cast
 from proxy.policy import functions, operations
 from proxy.policy.checking.flow import is_null
 from proxy.policy.checking.world import Binding, Book, Code
-from proxy.policy.deciding.context import UNSET, argument
+from proxy.policy.deciding.context import argument
 from proxy.policy.names import BUILTINS, MAPS, NOTHING, sure
 from proxy.policy.reading import syntax
 from proxy.policy.types import BOOL, DOUBLE, INT, STRING, ListOf, MapOf, Record, Type, fitter
@@ -115,8 +115,8 @@ class Emitter:
     def _let(self, slot: int) -> ast.expr:
         """What the decision remembers of a let, or its evaluation."""
         kept = ast.Subscript(value=_attribute("c", "lets"), slice=ast.Constant(value=slot), ctx=ast.Load())
-        fresh = _compare(kept, ast.Is(), self.constant(UNSET))
-        return ast.IfExp(test=fresh, body=self.call(self.lets[slot], *_arguments()), orelse=kept)
+        known = _compare(ast.Constant(value=slot), ast.In(), _attribute("c", "lets"))
+        return ast.IfExp(test=known, body=kept, orelse=self.call(self.lets[slot], *_arguments()))
 
     def _member(self, node: syntax.Member) -> ast.expr:
         return self._get(node.of, node.name.text)

@@ -19,7 +19,7 @@ class Inquiry(Context):
     def __init__(
         self, request: Request, facts: Facts, read: dict[FactKey, Known | Lost], statics: Statics, revision: str, watch: Watch | None
     ) -> None:
-        super().__init__(request, facts, len(statics.bindings), read)
+        super().__init__(request, facts, read)
         self.statics, self.revision, self.watch = statics, revision, watch
         self.needs: frozenset[FactKey] = _NO_NEEDS
 
