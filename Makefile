@@ -3,7 +3,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench fmt lock static
+.PHONY: help install run test check bench fuzz mutate fmt lock static
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -27,6 +27,12 @@ static: .venv/.installed
 
 bench: install ## measure the service, against its baselines
 	$(BIN)/python -m bench
+
+fuzz: .venv/.installed ## compare expressions with Google's CEL for long (FUZZ_EXAMPLES, FUZZ_SEED: how many, which)
+	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),200000) FUZZ_SEED=$(or $(FUZZ_SEED),$(shell date +%s)) $(BIN)/python -m pytest -n 2 -rP tests/trust/test_cel.py
+
+mutate: .venv/.installed ## change the policy's code in small ways and list what no test notices (PATHS: where)
+	$(BIN)/python tools/mutate.py $(or $(PATHS),proxy/policy/deciding) --deep
 
 fmt: .venv/.installed ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix-only .

@@ -17,6 +17,8 @@ from proxy.review import probe
         ("-x == 1.5", {"x": -1.5}, True),
         ("-x", {"x": "a"}, None),
         ("x - y", {"x": "b", "y": "a"}, None),
+        ("int(x)", {"x": -(2.0**63)}, None),
+        ("int(x)", {"x": -(2.0**63) + 1024}, -(2**63) + 1024),
         ("x % y", {"x": 5, "y": 0}, None),
         ("string(x)", {"x": "a"}, "a"),
         ("x in y", {"x": "a", "y": ["b", "c"]}, False),
@@ -54,3 +56,10 @@ def test_emitted_code_cannot_reach_attributes_or_imports() -> None:
 def test_a_variable_type_that_is_none_is_a_load_error() -> None:
     for text in ("strng", "int; meta { a: int", "int, b: int", "", "list<"):
         assert probe.evaluate("x", {"x": text}, {"x": 1}).finding is not None, text
+
+
+@pytest.mark.parametrize("text", ["x,x", "x;", "1 )", "x }"])
+def test_text_behind_an_expression_is_a_syntax_error(text: str) -> None:
+    finding = probe.evaluate(text, {}, {"x": 1}).finding
+    assert finding is not None
+    assert finding.id == "syntax"

@@ -17,7 +17,7 @@ from tests.policy.policies import Facts
 from tests.trust import expressions, peer
 from tests.trust.expressions import TYPES, UNTYPED, Written
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "4000"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "600"))
 SEED = os.environ.get("FUZZ_SEED", "0")
 """How many expressions are made up, and from what: the same seed makes the same ones."""
 
@@ -26,14 +26,16 @@ PARTS = 4
 REFUSALS = {"wrong-type", "maybe-null", "missing-optional", "unsupported", "too-large", "duplicate-name"}
 """Clause: what section 4 refuses is a load error where types are known. Whatever else is made up here must load."""
 
-META = "meta { " + ", ".join(f"{name}: {text}" for name, text in TYPES.items()) + " }"
-USED = re.compile(r"\b(?:" + "|".join((*TYPES, *UNTYPED)) + r")\b")
+NAMES = re.compile(r"\b(?:" + "|".join((*TYPES, *UNTYPED)) + r")\b")
 
 
 def loaded(text: str, clause: str) -> Policy | str:
     """The policy whose only rule has the expression as its condition (`when`) or value (`info =`), or the id of its load error."""
-    lets = "\n".join(f"let {name} = {'data' if name in UNTYPED else 'meta'}.{name};" for name in sorted(set(USED.findall(text))))
-    found = load({"p.policy": f'language 1;\n{META}\n{lets}\nchannel "c" {{ allow subscribe {clause} {text}; }}'.encode()})
+    names = sorted(set(NAMES.findall(text)))
+    lets = "\n".join(f"let {name} = {'data' if name in UNTYPED else 'meta'}.{name};" for name in names)
+    fields = ", ".join(f"{name}: {TYPES[name]}" for name in names if name in TYPES)
+    source = f'language 1;\nmeta {{ {fields} }}\n{lets}\nchannel "c" {{ allow subscribe {clause} {text}; }}'
+    found = load({"p.policy": source.encode()})
     return found.policy or next(finding.id for finding in found.findings if finding.severity == "error")
 
 
@@ -50,7 +52,9 @@ def decided(policy: Policy, values: Mapping[str, object]) -> Allow | None:
 
 def evaluated(text: str, values: Mapping[str, object]) -> str:
     """What `eval` says, as an outcome of the peer."""
-    answer = probe.evaluate(text, TYPES, values)
+    names = set(NAMES.findall(text))
+    types = {name: TYPES[name] for name in names if name in TYPES}
+    answer = probe.evaluate(text, types, {name: values[name] for name in names})
     assert answer.finding is None
     return peer.ERROR if answer.error is not None else peer.shown(answer.value)
 
@@ -107,17 +111,45 @@ def run(part: int, make: Callable[[Random], Written]) -> Counter[str]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_an_expression_has_the_outcome_that_cel_gives_it(part: int) -> None:
-    kinds = ("bool", "bool", "any", "int", "double", "text", "list", "map")
-    seen = run(part, lambda chance: expressions.made(chance, chance.choice(kinds), chance.randint(1, 4)))
-    assert min(seen[name] for name in ("both: true", "both: false", "both: error", "ours: error, CEL: value", "without types")) > 0
-
-
-def written(chance: Random) -> Written:
-    text = expressions.flat(chance)
-    return Written(text=text, strict=text)
+    kinds = ("bool", "bool", "bool", "any", "int", "double", "text", "list", "map")
+    seen = run(part, lambda chance: expressions.made(chance, expressions.GRAMMAR, chance.choice(kinds), chance.randint(1, 4)))
+    wanted = ("both: true", "both: false", "both: another value", "both: error", "with types")
+    assert EXAMPLES < 600 or [name for name in wanted if not seen[name]] == []
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_operators_bind_as_in_cel(part: int) -> None:
-    seen = run(part, written)
-    assert seen["both: true"] > 0
+    seen = run(part, lambda chance: expressions.made(chance, expressions.FLAT, "whole", 4))
+    assert seen["ours: error, CEL: value"] == 0
+    assert seen["both: true"] > seen["refused: wrong-type"]
+
+
+DIFFERENT = [
+    # Clause: int and double compare by value. CEL turns the int into a double first, which above 2**53 loses digits.
+    ("9007199254740993 == 9007199254740992.0", "false", "true"),
+    ("9007199254740993 > 9007199254740992.0", "true", "false"),
+    # Clause: int is 64 bit. CEL's conversion refuses the smallest of them.
+    # Clause: overflow is an error, a condition is `bool`. CEL drops two signs in a row unread.
+    ("- -x", peer.ERROR, "-9223372036854775808"),
+    ("!!x", peer.ERROR, "-9223372036854775808"),
+    # Clause: no mixed comparison; `in` and `==` absorb errors as `||` and `&&` do.
+    ('x == "1"', peer.ERROR, "false"),
+    ('x in ["1", 1]', peer.ERROR, "false"),
+    ('[x, 1] == ["1", 2]', "false", "false"),
+    # Clause: 1000 elements per macro; no list `+`; what `int` and `string` take; order is of numbers and of strings.
+    ("y.all(i, i == 1)", peer.ERROR, "true"),
+    ("size(y + y)", peer.ERROR, "2002"),
+    ('int("+5")', peer.ERROR, "5"),
+]
+"""Where the language does not mean what CEL means: the expression, its outcome here and there.
+
+The strict peer knows all but the first three."""
+
+
+@pytest.mark.parametrize(("text", "ours", "theirs"), DIFFERENT)
+def test_the_language_differs_from_cel_here(text: str, ours: str, theirs: str) -> None:
+    values = {"x": -(2**63), "y": [1] * 1001}
+    expression = peer.compiled(text)
+    assert expression is not None
+    assert evaluated(text, values) == ours
+    assert peer.outcome(expression[0], values) == theirs

@@ -83,7 +83,8 @@ def _expected(wanted: frozenset[str]) -> Iterator[str]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    *some, last = names
+    # Nothing is expected where the text is complete, as behind an expression on its own.
+    *some, last = [*names] or ["the end of the text"]
     return f"{', '.join(some)} or {last}" if some else last
 
 
