@@ -7,6 +7,7 @@ from tests.policy.policies import ACCOUNT, findings
 JWT = 'jwt from header "authorization"; issuer "i"; audience "a";'
 IDENTITY = f'identity i {{ {JWT} algorithms ES256; keys env K; user = claims.sub; meta = {{"a": ["x"], "b": {{"n": 1}}}}; }}'
 F = 'fact f(u: string) -> string { python "m:f"; timeout 50ms; invalidate on "x"; } '
+LISTED = 'fact l(u: string) -> list<{ x: string?, y?: string }> { python "m:l"; timeout 50ms; } '
 OPEN = 'channel "x" { allow presence'
 
 
@@ -29,6 +30,13 @@ OPEN = 'channel "x" { allow presence'
         ("wrong-type", f'{OPEN} when §["a"] == [1]; }}'),
         ("maybe-null", f'{ACCOUNT}{OPEN} when §account(user) == {{"a": 1}}; }}'),
         ("wrong-type", f"{OPEN} when -§user == user; }}"),
+        # What is known of one value is not known of another that is reached likewise.
+        ("maybe-null", f'{ACCOUNT}{OPEN} when account(user + "a") != null && §account(user + "b").suspended; }}'),
+        ("maybe-null", f'{ACCOUNT}{OPEN} when account("a") != null && §account("b").suspended; }}'),
+        ("maybe-null", f"{LISTED}{OPEN} when l(user)[0].x != null && §l(user)[1].x == user; }}"),
+        ("missing-optional", f"{LISTED}{OPEN} when has(l(user)[0].y) && l(user)[1].§y == user; }}"),
+        ("maybe-null", f'{ACCOUNT}let me = account(user); {OPEN} when (user == "a" || me != null) && !§me.suspended; }}'),
+        ("maybe-null", f'{ACCOUNT}let me = account(user); {OPEN} when !(user == "a" && me == null) && !§me.suspended; }}'),
     ],
 )
 def test_a_mistake_is_found_at_its_place(wanted: str, text: str) -> None:
@@ -48,6 +56,8 @@ def test_a_mistake_is_found_at_its_place(wanted: str, text: str) -> None:
         f"{ACCOUNT}let me = account(user); deny a when me == null; {OPEN} when me == me && me != {{}}; }}",
         f'{ACCOUNT}let me = account(user); deny a when me == null; {OPEN} when me == {{"roles": ["a"]}} || {{"roles": ["a"]}} == me; }}',
         f'{ACCOUNT}let boss = user == "a" ? null : user; let b = user == "a" ? user : null; {OPEN} when boss == null || b != null; }}',
+        f'{ACCOUNT}{OPEN} when account("a") != null && !account("a").suspended; }}',
+        f"{ACCOUNT}let me = account(user); {OPEN} when me != (null) && !me.suspended; }}",
         f"{OPEN} when [1] == [2.0] && [] == [user]; }}",
         f"meta {{ a: list<string?>, b: map<string, int>, c?: {{ d: double }} }} {IDENTITY}",
     ],
