@@ -92,9 +92,6 @@ class Blocks:
         block = Block(id=lambda _, rule: f"rpc/{method}/{rule}", types=self.ground.types, lets=lets, guards=_known(guards))
         rules = self.rules.check([s for s in node.statements if isinstance(s, obligations.Allow)], lambda _: ["rpc"], block)
         answers = [s for s in node.statements if isinstance(s, clauses.Forward | clauses.Answer)]
-        if len(answers) != 1:
-            message = f'rpc "{method}" needs exactly one forward or answer, found {len(answers)}'
-            self.book.find("syntax", answers[1].at if answers else node.at, message)
         scope = Scope(where=frozenset(("rpc",)), types=self.ground.types, lets=lets)
         answer = self._answer(answers[0], scope, block, remotes) if answers else AnswerPlan(kind="value")
         return RpcPlan(plan=_plan("rpc", guards, rules), answer=answer)
