@@ -5,6 +5,7 @@ No reference leaves the file, regular expressions run in linear time, and `forma
 
 import dataclasses
 import difflib
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -51,6 +52,8 @@ class Schema:
     fit: Fit
     """A copy of an accepted value in which `1.0` is 1 where the type is int, and 1 is 1.0 where it is double; `Misfit` beyond 64 bits."""
     validator: jsonschema_rs.Draft202012Validator
+    digest: str = ""
+    """Of the file that it was read from."""
 
     def accepts(self, value: object) -> bool:
         """Whether a JSON value is valid."""
@@ -80,7 +83,7 @@ def compile_schema(raw: bytes) -> Schema:
         _check_words(place, schema)
     renamed = any("$id" in schema for _, schema in nested[1:])  # then a local reference may start elsewhere
     found = ANY if renamed else derive(document)
-    return Schema(type=found, fit=refit(found), validator=validator)
+    return Schema(type=found, fit=refit(found), validator=validator, digest=hashlib.sha256(raw).hexdigest())
 
 
 def _decode(raw: bytes) -> object:

@@ -1,0 +1,166 @@
+"""Who holds what: every connection and subscription that was allowed and may still live."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Final
+
+from proxy.grants.grant import Grant, Key
+from proxy.grants.index import Index
+from proxy.policy.decision import FactKey
+
+SLACK_S: Final = 120
+"""Seconds that a grant is kept beyond its end: Centrifugo asks about an ended subscription up to 52 s late, and again after 60 s."""
+
+STEP_S: Final = 8
+"""Grants whose ends are no further apart than this are forgotten together."""
+
+RECENT_S: Final = 60
+"""Seconds that an invalidation is remembered: longer than any decision takes, so that none made with a stale fact slips in behind it."""
+
+
+class Registry:
+    """Grants by key, found by user, channel, rule, fact and topic; `clock` gives epoch milliseconds, `topics` what invalidates a fact.
+
+    At most `most` are kept. Above that the oldest are forgotten, counted in `evicted`: they live on until their leases end, but no change
+    can take them back before.
+    """
+
+    def __init__(self, topics: Callable[[FactKey], Iterable[str]], clock: Callable[[], int], *, most: int = 1_000_000) -> None:
+        self.evicted = 0
+        self._topics_of = topics
+        self._clock = clock
+        self._most = most
+        self._grants: dict[Key, Grant] = {}
+        self._users: Index[str, Key] = Index()
+        self._channels: Index[str, Key] = Index()
+        self._rules: Index[str, Key] = Index()
+        self._facts: Index[FactKey, Key] = Index()
+        self._topics: Index[str, FactKey] = Index()
+        self._ends: dict[int, list[Key]] = {}
+        self._dropped: dict[str, int] = {}
+        self._drops: deque[tuple[int, str]] = deque()
+
+    def __len__(self) -> int:
+        """Give the number of grants."""
+        return len(self._grants)
+
+    def get(self, key: Key) -> Grant | None:
+        """Give the grant of a key."""
+        return self._grants.get(key)
+
+    def hold(self, grant: Grant) -> bool:
+        """Keep a grant in place of an earlier one of its key; False if a fact that it rests on was invalidated since it was loaded."""
+        key = grant.key
+        before = self._grants.get(key)
+        if before is None:
+            if len(self._grants) >= self._most:
+                self._evict()
+        elif (before.facts, before.rule, before.request.user) == (grant.facts, grant.rule, grant.request.user):
+            self._replace(key, before, grant)
+            return self._current(grant)
+        else:
+            self.drop(key)
+        self._share(grant)
+        self._grants[key] = grant
+        self._enter(key, grant)
+        if grant.end_s is not None:
+            self._ends.setdefault(grant.end_s // STEP_S, []).append(key)
+        return self._current(grant)
+
+    def drop(self, key: Key) -> None:
+        """Forget a grant."""
+        grant = self._grants.pop(key, None)
+        if grant is None:
+            return
+        request = grant.request
+        self._users.discard(request.user or "", key)
+        self._rules.discard(grant.rule, key)
+        if request.channel is not None:
+            self._channels.discard(request.channel, key)
+        for fact in grant.facts:
+            if self._facts.discard(fact, key):
+                for topic in self._topics_of(fact):
+                    self._topics.discard(topic, fact)
+
+    def of_user(self, user: str) -> tuple[Key, ...]:
+        """Give the grants of a user."""
+        return self._users.get(user)
+
+    def on_channel(self, channel: str) -> tuple[Key, ...]:
+        """Give the subscriptions to a channel."""
+        return self._channels.get(channel)
+
+    def by_rules(self, changed: Callable[[str], bool]) -> tuple[Key, ...]:
+        """Give the grants of the rules whose id satisfies `changed`."""
+        return tuple(key for rule in self._rules if changed(rule) for key in self._rules.get(rule))
+
+    def resting_on(self, topics: Iterable[str]) -> tuple[Key, ...]:
+        """Give the grants that rest on facts of these topics, once each, and remember that the topics were invalidated now."""
+        now_ms = self._clock()
+        self._forget(now_ms)
+        found: dict[Key, None] = {}
+        for topic in topics:
+            self._dropped[topic] = now_ms
+            self._drops.append((now_ms, topic))
+            for fact in self._topics.get(topic):
+                found.update(dict.fromkeys(self._facts.get(fact)))
+        return tuple(found)
+
+    def expire(self) -> int:
+        """Forget the grants that ended more than `SLACK_S` ago and give their number."""
+        now_s = self._clock() // 1000
+        gone = 0
+        for step in [step for step in self._ends if (step + 1) * STEP_S + SLACK_S <= now_s]:
+            for key in self._ends.pop(step):
+                grant = self._grants.get(key)
+                # it may have been prolonged since, and stands under another step then
+                if grant is not None and grant.end_s is not None and grant.end_s // STEP_S == step:
+                    self.drop(key)
+                    gone += 1
+        return gone
+
+    def _share(self, grant: Grant) -> None:
+        """Let a subscription refer to what its connection has, instead of an equal copy: half of its memory."""
+        connection = self._grants.get((grant.holder, ""))
+        if connection is None:
+            return
+        own, shared = grant.request, connection.request
+        grant.holder = connection.holder
+        own.client = shared.client if own.client == shared.client else own.client
+        own.user = shared.user if own.user == shared.user else own.user
+        own.meta = shared.meta if own.meta == shared.meta else own.meta
+
+    def _enter(self, key: Key, grant: Grant) -> None:
+        request = grant.request
+        self._users.add(request.user or "", key)
+        self._rules.add(grant.rule, key)
+        if request.channel is not None:
+            self._channels.add(request.channel, key)
+        for fact in grant.facts:
+            if self._facts.add(fact, key):
+                for topic in self._topics_of(fact):
+                    self._topics.add(topic, fact)
+
+    def _replace(self, key: Key, before: Grant, grant: Grant) -> None:
+        self._grants[key] = grant
+        if grant.end_s is not None and (before.end_s is None or grant.end_s // STEP_S != before.end_s // STEP_S):
+            self._ends.setdefault(grant.end_s // STEP_S, []).append(key)
+
+    def _evict(self) -> None:
+        # several at once, because finding the first key of a dictionary costs as much as keys were taken from its front
+        for key in list(islice(self._grants, self._most // 64 + 1)):
+            self.drop(key)
+            self.evicted += 1
+
+    def _current(self, grant: Grant) -> bool:
+        if not self._dropped:
+            return True
+        self._forget(self._clock())
+        return not any(self._dropped.get(topic, -1) >= grant.decided_ms for fact in grant.facts for topic in self._topics_of(fact))
+
+    def _forget(self, now_ms: int) -> None:
+        while self._drops and self._drops[0][0] < now_ms - RECENT_S * 1000:
+            at_ms, topic = self._drops.popleft()
+            if self._dropped.get(topic) == at_ms:
+                del self._dropped[topic]
