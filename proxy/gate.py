@@ -1,6 +1,6 @@
 """The one way to a decision: the policy, the facts it asks for, and the limit of the rule that holds."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from typing import Protocol, cast
 
 from proxy.policy.decision import Allow, Deny, FactKey, Known, Limit, Lost, NeedFacts, Request
@@ -11,6 +11,9 @@ ROUNDS = 4
 
 RENEWALS = frozenset(("refresh", "sub_refresh"))
 """Operations that prolong what was granted, and so take nothing from its limit."""
+
+BLOCKED = "blocked"
+"""The reason of a refusal to a user that is kept out whatever the policy says; it is answered like a deny."""
 
 Watch = Callable[[Request, Allow | Deny], None]
 """Sees every decision as it is made; must be quick and must not raise."""
@@ -51,23 +54,36 @@ class _Loaded:
 
 
 class Gate:
-    """Decides requests; hooks, token endpoints and gateway all ask here."""
+    """Decides requests; hooks, token endpoints and gateway all ask here. `barred` are the users that are blocked, services never."""
 
-    def __init__(self, *, policy: Policy, source: Source, limits: Limits, watch: Watch | None = None) -> None:
-        self.policy, self._source, self._limits, self._watch = policy, source, limits, watch
+    def __init__(
+        self, *, policy: Policy, source: Source, limits: Limits, watch: Watch | None = None, barred: Container[str | None] = ()
+    ) -> None:
+        self.policy, self._source, self._limits, self._watch, self._barred = policy, source, limits, watch, barred
 
     def now(self, request: Request) -> Allow | Deny | None:
         """The decision if every fact that it needs is at hand; else None, and nothing has happened."""
+        if request.user in self._barred:
+            return self._settled(request, self._kept_out())
         found = self.policy.decide(request, self._source)
         return None if found.__class__ is NeedFacts else self._settled(request, cast("Allow | Deny", found))
 
     async def decide(self, request: Request) -> Allow | Deny:
         """The decision; waits only when a fact must be loaded first."""
-        policy = self.policy
-        found = policy.decide(request, self._source)
+        if request.user in self._barred:
+            return self._settled(request, self._kept_out())
+        policy, source = self.policy, self._source
+        found = policy.decide(request, source)
         if isinstance(found, NeedFacts):
-            found = await self._after_loading(policy, request, found)
+            found = await _after_loading(policy, source, request, found)
         return self._settled(request, found)
+
+    def swap(self, policy: Policy, source: Source) -> None:
+        """Decide by another policy and its facts from now on; a decision that is being made is finished by the one it began with."""
+        self.policy, self._source = policy, source
+
+    def _kept_out(self) -> Deny:
+        return Deny(reason=BLOCKED, revision=self.policy.revision)
 
     def _settled(self, request: Request, found: Allow | Deny) -> Allow | Deny:
         """Takes from the limit of the rule that holds, last of all; a renewal takes nothing from what was granted before."""
@@ -77,12 +93,13 @@ class Gate:
             self._watch(request, found)
         return found
 
-    async def _after_loading(self, policy: Policy, request: Request, found: NeedFacts) -> Allow | Deny:
-        facts = _Loaded(self._source)
-        for _ in range(ROUNDS):
-            await facts.load(found.keys)
-            again = policy.decide(request, facts)
-            if not isinstance(again, NeedFacts):
-                return again
-            found = again
-        return Deny(reason="fact_error", revision=policy.revision, detail="facts kept asking for more facts")
+
+async def _after_loading(policy: Policy, source: Source, request: Request, found: NeedFacts) -> Allow | Deny:
+    facts = _Loaded(source)
+    for _ in range(ROUNDS):
+        await facts.load(found.keys)
+        again = policy.decide(request, facts)
+        if not isinstance(again, NeedFacts):
+            return again
+        found = again
+    return Deny(reason="fact_error", revision=policy.revision, detail="facts kept asking for more facts")

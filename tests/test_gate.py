@@ -1,8 +1,9 @@
 """The gate: facts are loaded when asked for, limits are taken last, every decision is seen."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 
-from proxy.gate import ROUNDS, Gate
+from proxy.gate import BLOCKED, ROUNDS, Gate
 from proxy.policy.decision import Allow, Deny, FactKey, Known, Limit, Lost, Request
 from tests.policy.policies import ACCOUNT, policy
 
@@ -94,3 +95,37 @@ async def test_every_decision_is_watched() -> None:
     gate = Gate(policy=RULES, source=Source({}), limits=Tokens(0), watch=lambda request, found: seen.append((request, found)))
     request = subscribe()
     assert seen == [(request, await gate.decide(request))]
+
+
+async def test_a_blocked_user_is_refused_before_the_policy_is_asked_and_it_is_seen() -> None:
+    source, seen = Source({}), list[tuple[Request, Allow | Deny]]()
+    gate = Gate(policy=RULES, source=source, limits=Tokens(1), watch=lambda *each: seen.append(each), barred={"ann"})
+    at_once, found = gate.now(subscribe()), await gate.decide(subscribe())
+    assert at_once == found == Deny(reason=BLOCKED, revision=RULES.revision)
+    assert [each for _, each in seen] == [at_once, found]
+    assert gate.now(subscribe("bob")) is None
+
+
+class Slow(Source):
+    """Facts that come when they are let."""
+
+    def __init__(self, values: Mapping[FactKey, Known | Lost]) -> None:
+        super().__init__(values)
+        self.asked, self.let = asyncio.Event(), asyncio.Event()
+
+    async def load(self, keys: Collection[FactKey]) -> Mapping[FactKey, Known | Lost]:
+        self.asked.set()
+        await self.let.wait()
+        return await super().load(keys)
+
+
+async def test_after_a_swap_the_other_policy_decides_but_what_had_begun_is_finished_by_the_first() -> None:
+    source = Slow({ANN: Known(value=MEMBER)})
+    gate = Gate(policy=RULES, source=source, limits=Tokens(9))
+    begun = asyncio.create_task(gate.decide(subscribe()))
+    await source.asked.wait()
+    gate.swap(policy('channel "c" { allow subscribe when false; }'), Source({}))
+    later = await gate.decide(subscribe())
+    source.let.set()
+    assert (await begun).revision == RULES.revision
+    assert (later.reason, later.revision) == ("no_rule", gate.policy.revision)

@@ -43,6 +43,7 @@ class Courier(Protocol):
 class _Loss:
     grant: Grant
     cause_ms: int
+    final: bool
     acknowledged: bool = False
 
 
@@ -66,8 +67,11 @@ class Endings:
         """Give how many have not ended yet, or may come back."""
         return len(self._losses)
 
-    def end(self, grant: Grant, cause_ms: int) -> None:
-        """Have a grant ended; the subscriptions of a connection end with it, and need nothing of their own."""
+    def end(self, grant: Grant, cause_ms: int, *, final: bool = False) -> None:
+        """Have a grant ended; the subscriptions of a connection end with it, and need nothing of their own.
+
+        What is `final` is not lifted by a new grant.
+        """
         key = grant.key
         if not grant.channel:
             for other in self._registry.of_user(grant.request.user or ""):
@@ -75,7 +79,7 @@ class Endings:
                     self.spare(other)
         elif (grant.holder, "") in self._losses:
             return
-        self._losses.setdefault(key, _Loss(grant=grant, cause_ms=cause_ms))
+        self._losses.setdefault(key, _Loss(grant=grant, cause_ms=cause_ms, final=final))
         self._due[key] = None
         self._wake.set()
 
@@ -83,10 +87,10 @@ class Endings:
         """Stop what a new grant contradicts: its own end, and that of this user's tokens for the same, which it cannot be told from."""
         if not self._losses:
             return
-        self.spare(grant.key)
-        for key in self._registry.of_user(grant.request.user or ""):
+        own = grant.key
+        for key in {own, *self._registry.of_user(grant.request.user or "")}:
             loss = self._losses.get(key)
-            if loss is not None and loss.grant.minted and key[1] == grant.channel:
+            if loss is not None and not loss.final and (key == own or (loss.grant.minted and key[1] == own[1])):
                 self.spare(key)
 
     def spare(self, key: Key) -> None:

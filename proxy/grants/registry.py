@@ -1,11 +1,11 @@
 """Who holds what: every connection and subscription that was allowed and may still live."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-from proxy.grants.grant import Grant, Key
+from proxy.grants.grant import TOKEN, Grant, Key
 from proxy.grants.index import Index
 from proxy.policy.decision import FactKey
 
@@ -37,6 +37,7 @@ class Registry:
         self._rules: Index[str, Key] = Index()
         self._facts: Index[FactKey, Key] = Index()
         self._topics: Index[str, FactKey] = Index()
+        self._tokens: dict[str, Key] = {}
         self._ends: dict[int, list[Key]] = {}
         self._dropped: dict[str, int] = {}
         self._drops: deque[tuple[int, str]] = deque()
@@ -74,6 +75,8 @@ class Registry:
         if grant is None:
             return
         request = grant.request
+        if grant.minted:
+            del self._tokens[grant.holder]
         self._users.discard(request.user or "", key)
         self._rules.discard(grant.rule, key)
         if request.channel is not None:
@@ -82,6 +85,15 @@ class Registry:
             if self._facts.discard(fact, key):
                 for topic in self._topics_of(fact):
                     self._topics.discard(topic, fact)
+
+    def keys(self) -> Iterator[Key]:
+        """Give all keys, as they are now."""
+        yield from tuple(self._grants)
+
+    def of_token(self, token: str) -> Grant | None:
+        """Give what the token with this `jti` grants."""
+        key = self._tokens.get(TOKEN + token)
+        return None if key is None else self._grants.get(key)
 
     def of_user(self, user: str) -> tuple[Key, ...]:
         """Give the grants of a user."""
@@ -133,6 +145,8 @@ class Registry:
 
     def _enter(self, key: Key, grant: Grant) -> None:
         request = grant.request
+        if grant.minted:
+            self._tokens[grant.holder] = key
         self._users.add(request.user or "", key)
         self._rules.add(grant.rule, key)
         if request.channel is not None:

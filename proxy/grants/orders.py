@@ -1,0 +1,106 @@
+"""What backends order about people and tokens, whatever the policy says of them."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from proxy.grants.blocks import Block, Blocks, Store
+from proxy.grants.endings import Endings
+from proxy.grants.grant import TOKEN, Grant
+from proxy.grants.registry import Registry
+from proxy.policy.decision import Request
+
+LISTED: Final = 10_000
+"""Connections that are listed at most."""
+
+USER: Final = "user:"
+"""Begins the holder of all connections of a user, known here or not."""
+
+
+class Orders:
+    """Carries orders out at once on everything that is held; blocks stay for what is yet to come.
+
+    `clock` gives epoch milliseconds; `token_ttl_s` is how long a connection token may be used, and so how long one that another process
+    minted is to be reckoned with. A token that is not known here can be ended through a block of its user only.
+    """
+
+    def __init__(
+        self, registry: Registry, endings: Endings, blocks: Blocks, store: Store, clock: Callable[[], int], token_ttl_s: int
+    ) -> None:
+        self._registry = registry
+        self._endings = endings
+        self._blocks = blocks
+        self._store = store
+        self._clock = clock
+        self._token_ttl_s = token_ttl_s
+
+    async def load(self) -> None:
+        """Take over the blocks that were kept; raises `Fault`."""
+        for block in await self._store.blocks():
+            self.keep_out(block)
+
+    async def block(self, user: str, until_s: int | None) -> None:
+        """Keep a user out until then (epoch seconds, None: until it is taken back), and end all that the user has; raises `Fault`."""
+        block = Block(user=user, since_s=self._clock() // 1000, until_s=until_s)
+        self.keep_out(block)
+        await self._store.block(block)
+
+    def keep_out(self, block: Block) -> None:
+        """Take over a block that is kept already."""
+        self._blocks.add(block)
+        if block.user not in self._blocks:
+            return
+        for key in self._registry.of_user(block.user):
+            grant = self._registry.get(key)
+            if grant is not None and not grant.channel:
+                self._end(grant)
+        usable_s = block.since_s + self._token_ttl_s
+        if usable_s > self._clock() // 1000:
+            self._end(_everything(block.user, self._clock(), usable_s))
+
+    async def unblock(self, user: str) -> None:
+        """Let a user in again, as far as the policy does; raises `Fault`."""
+        await self._store.unblock(user)
+        self.let_in(user)
+
+    def let_in(self, user: str) -> None:
+        """Forget a block that is not kept any more."""
+        self._blocks.remove(user)
+        self._endings.spare(_everything(user, 0, 0).key)
+
+    def revoke(self, token: str) -> None:
+        """End what the token with this `jti` has given and may still give."""
+        grant = self._registry.of_token(token)
+        if grant is not None:
+            self._end(grant)
+
+    def outdate(self, user: str, before_s: int | None, channel: str | None) -> None:
+        """End what tokens of a user give that were minted before then (epoch seconds, None: now), on one channel or altogether."""
+        before_ms = self._clock() if before_s is None else before_s * 1000
+        for key in self._registry.of_user(user):
+            grant = self._registry.get(key)
+            if grant is not None and grant.minted and grant.since_ms <= before_ms and channel in (None, grant.channel):
+                self._end(grant)
+
+    def connections(self, user: str | None) -> Sequence[Grant]:
+        """Give the connections of a user, or of everybody: at most `LISTED`, and of tokens none, since they have no client."""
+        keys = self._registry.of_user(user) if user is not None else self._registry.keys()
+        found = (self._registry.get(key) for key in keys if not key[1] and not key[0].startswith(TOKEN))
+        return [grant for grant, _ in zip((grant for grant in found if grant is not None), range(LISTED), strict=False)]
+
+    def _end(self, grant: Grant) -> None:
+        self._endings.end(grant, self._clock(), final=True)
+
+
+def _everything(user: str, now_ms: int, usable_s: int) -> Grant:
+    request = Request(op="connect", user=user)
+    return Grant(
+        holder=USER + user,
+        request=request,
+        rule="",
+        revision="",
+        facts=(),
+        end_s=usable_s,
+        since_ms=now_ms,
+        decided_ms=now_ms,
+        usable_s=usable_s,
+    )
