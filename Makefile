@@ -32,7 +32,7 @@ fuzz: .venv/.installed ## compare expressions with Google's CEL for long (FUZZ_E
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),200000) FUZZ_SEED=$(or $(FUZZ_SEED),$(shell date +%s)) $(BIN)/python -m pytest -n 2 -rP tests/trust/test_cel.py
 
 mutate: .venv/.installed ## change the policy's code in small ways and list what no test notices (PATHS: where)
-	$(BIN)/python tools/mutate.py $(or $(PATHS),proxy/policy/deciding) --deep
+	$(BIN)/python tools/mutate.py $(or $(PATHS),proxy/policy/deciding)
 
 fmt: .venv/.installed ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix-only .

@@ -12,7 +12,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench import engines, footprint, hook, loading, policy
+from bench import engines, footprint, gateway, hook, loading, outbox, policy, review, storm, tokens
 from bench.ratios import CONTROL, Findings, Interval
 
 CASES: Final[Mapping[str, Callable[[], Findings]]] = {
@@ -23,6 +23,19 @@ CASES: Final[Mapping[str, Callable[[], Findings]]] = {
     "loading few": loading.few,
     "loading many": loading.many,
     "one condition elsewhere": engines.findings,
+    "reading cached facts": storm.cached,
+    "a cold storm on SQLite": storm.sqlite,
+    "a cold storm on PostgreSQL": storm.postgresql,
+    "publishing": gateway.findings,
+    "keeping on disk": outbox.findings,
+    "replaying a decision log": review.replaying,
+    "comparing policies": review.comparing,
+    "minting for a connection": tokens.connection,
+    "minting for a subscription": tokens.subscription,
+    "minting with ECDSA": tokens.ecdsa,
+    "minting with EdDSA": tokens.eddsa,
+    "minting with RSA": tokens.rsassa,
+    "knowing a token again": tokens.known,
 }
 PROCESSES: Final = 3
 """A confidence interval covers one process only, so there are several, and the middle one counts."""

@@ -7,28 +7,35 @@ Everything is built once and handed down; nothing below looks anything up.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from proxy.delivery.batcher import Api, Batcher
 from proxy.delivery.http import Server
-from proxy.edge import gateway, ops, tokens
+from proxy.delivery.outbox import Outbox
+from proxy.edge import explain, gateway, jwks, ops, tokens
+from proxy.edge.backlog import Backlog
 from proxy.edge.headers import folded
 from proxy.edge.hooks import Door, Endpoint, Event
 from proxy.edge.intake import Intake
 from proxy.edge.metrics import Flight, Metrics
-from proxy.errors import SetupFault
-from proxy.facts import sources
-from proxy.facts.cache import Facts
-from proxy.gate import Gate, Watch
+from proxy.edge.standing import Lags, Standing
+from proxy.engine import Engine
+from proxy.errors import SetupFault, StoreFault
+from proxy.gate import Watch
 from proxy.gateway.api import Gateway
-from proxy.gateway.keys import Keys
+from proxy.gateway.own import Own
+from proxy.gateway.post import Post
+from proxy.grants.blocks import Blocks
 from proxy.grants.grace import Grace
+from proxy.grants.orders import Orders
+from proxy.grants.revocation import Revocation
 from proxy.hooks.answers import Answers
 from proxy.hooks.command import Command
 from proxy.hooks.connect import Connect
@@ -41,24 +48,46 @@ from proxy.hooks.rpc import Rpc
 from proxy.hooks.shared_poll_refresh import SharedPollRefresh
 from proxy.hooks.sub_refresh import SubRefresh
 from proxy.hooks.subscribe import Subscribe
-from proxy.identity.chain import Chain
-from proxy.policy.decision import Allow, Deny, Request
 from proxy.policy.policy import Policy
+from proxy.records import Records
+from proxy.reload import Reload
+from proxy.review.explain import Explainer
 from proxy.settings import Settings
+from proxy.stores import outboxes
+from proxy.stores.blocks import BlockTable
 from proxy.stores.memory import Buckets
+from proxy.stores.seal import Seal, public
+from proxy.succession import Succession
 from proxy.tokens.issue import Issuer
+from proxy.tokens.jwks import document
+from proxy.tokens.keys import keyring
 from proxy.tokens.mint import Minter
 from proxy.wire import requests
+from proxy.workers import Workers
 
 _Asked = TypeVar("_Asked")
+
+Act: TypeAlias = Callable[[], Awaitable[None]]
+"""Something that begins or ends with the service."""
 
 
 class Service:
     """The ASGI application: hooks are found by their path at once, all else goes through Starlette's router."""
 
-    def __init__(self, hooks: Mapping[str, Endpoint[Any]], rest: ASGIApp) -> None:
+    def __init__(self, hooks: Mapping[str, Endpoint[Any]], rest: ASGIApp, opening: Sequence[Act], reload: Callable[[], None]) -> None:
+        """`opening` are called before it serves, if not already by `prepare`; `reload` has the policies looked at soon."""
         self.hooks = hooks
+        self.reload = reload
         self._rest = rest
+        self._opening = opening
+
+    async def prepare(self) -> None:
+        """Open what may turn out not to be usable; raises `SetupFault`, which is lost if it happens while the server starts."""
+        try:
+            for open_ in self._opening:
+                await open_()
+        except StoreFault as fault:
+            raise SetupFault(f"the store of CENTRIGATE_STORE_URL cannot be opened ({fault})") from None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of any kind."""
@@ -77,33 +106,64 @@ def create(
 
     Connects to nothing yet. Raises `SetupFault` for what cannot be used.
     """
-    _demand_supported(policy)
-    flight = Flight(settings.max_in_flight)
-    metrics = Metrics(flight)
-    seen = metrics.watch if watch is None else _both(metrics.watch, watch)
-    facts = sources.build(policy, variables)
-    gate = Gate(policy=policy, source=facts, limits=Buckets(time.monotonic_ns), watch=seen)
-    chain = Chain(policy, variables)
-    server = Server(settings.centrifugo_url, settings.centrifugo_api_key.get_secret_value())
-    minter = Minter(settings.token_key.get_secret_value(), settings.token_ttl, settings.subscription_token_ttl, epoch_ms)
-    intake = Intake(flight, settings.max_body)
+    flight, lags = Flight(settings.max_in_flight), Lags()
+    metrics, intake = Metrics(flight), Intake(flight, settings.max_body)
+    records = Records(settings, metrics, epoch_ms, watch)
+    blocks, table = Blocks(epoch_ms), BlockTable(settings.store_url.get_secret_value())
+    engine = Engine(policy, variables, Buckets(time.monotonic_ns), records.watch, blocks)
+    records.beside(engine)
+    server = centrifugo(settings)
+    batcher, urgent = Batcher(server), Batcher(server, ordered=False)
+    engine.listener = revocation = Revocation(engine, urgent, epoch_ms, settings.refresh_grace, lags)
+    orders = Orders(revocation.registry, revocation.endings, blocks, table, epoch_ms, settings.token_ttl)
+    outbox = Outbox(outboxes.outbox((settings.hand_over or settings.store_url).get_secret_value()), batcher, epoch_ms)
+    succession = Succession(engine, outbox, records)
+    reload = Reload(settings.policies, policy, succession.take, _seal(settings))
+    keys = keyring(settings)
+    minter = Minter(keys[0], settings.token_ttl, settings.subscription_token_ttl, epoch_ms)
+    post = Post(batcher, outbox, Own(orders, engine.forget, reload))
+    metrics.registry.register(Standing(revocation, lags, reload, records.journal, records.shadow))
+    metrics.registry.register(Backlog(outbox))
     rest = [
-        *ops.routes(metrics, lambda: gate.policy.revision, {"centrifugo": server.health, "databases": facts.ping}),
-        tokens.routes(Issuer(gate, chain, minter, epoch_ms), intake, settings.origins),
-        *gateway.routes(Gateway(gate, Keys(policy.services.values(), variables), server, epoch_ms), intake),
+        *ops.routes(metrics, lambda: (engine.edition.policy.revision, reload.refused), _probes(server, engine, outbox)),
+        tokens.routes(Issuer(engine.gate, engine, minter, epoch_ms, revocation.ledger), intake, settings.origins),
+        jwks.route(document(key.jwk for key in keys)),
+        *_backends(engine, post, intake),
         *more,
     ]
-    return Service(_hooks(settings, gate, chain, metrics, flight, seen), _starlette(rest, facts, server))
+    opening = (reload.admit, orders.load, lambda: succession.prepare(policy))
+    workers = Workers([revocation.redecision.run, revocation.endings.run, reload.run, *records.works])
+    closing = (server.close, urgent.close, batcher.close, outbox.close, table.close, engine.close, workers.close, revocation.drain)
+    starlette = _starlette(rest, (*opening, engine.start, workers.start), closing)
+    return Service(_hooks(settings, engine, revocation, metrics, records.watch, batcher), starlette, opening, reload.ask)
 
 
-def _demand_supported(policy: Policy) -> None:
-    """Refuse a policy that relies on what this version does not do; facts, identities and keys refuse their own."""
-    for method, kind in policy.answers.items():
-        if kind != "value":
-            raise SetupFault(f'the rpc "{method}" of the policy is answered by {kind}, which is not supported yet: write answer = …')
-    for service in policy.services.values():
-        if service.delivery != "direct":
-            raise SetupFault(f"the service {service.name} of the policy wants durable delivery, which is not supported yet: leave it out")
+def _backends(engine: Engine, post: Post, intake: Intake) -> Sequence[BaseRoute]:
+    asked = explain.route(engine.gate, engine, Explainer(engine.gate, epoch_ms).explain, intake, epoch_ms)
+    return [asked, *gateway.routes(Gateway(engine.gate, engine, post, epoch_ms), intake)]
+
+
+def _probes(server: Api, engine: Engine, outbox: Outbox) -> Mapping[str, ops.Probe]:
+    async def kept() -> None:
+        if outbox.open:
+            await outbox.probe()
+
+    return {"centrifugo": server.health, "databases": engine.ping, "outbox": kept}
+
+
+def _seal(settings: Settings) -> Seal | None:
+    key = settings.policy_key
+    return None if key is None else Seal(public(key.get_secret_value()), settings.policy_edition)
+
+
+def centrifugo(settings: Settings) -> Api:
+    """The server API of the Centrifugo that the settings name; connects to nothing yet."""
+    key = settings.centrifugo_api_key.get_secret_value()
+    if settings.centrifugo_grpc is None:
+        return Server(settings.centrifugo_url, key)
+    from proxy.delivery.grpc import Server as Grpc  # noqa: PLC0415 - 25 MB of memory, only for those who choose it
+
+    return Grpc(settings.centrifugo_grpc, key)
 
 
 def epoch_ms() -> int:
@@ -111,21 +171,17 @@ def epoch_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _both(first: Watch, second: Watch) -> Watch:
-    def watch(request: Request, decision: Allow | Deny) -> None:
-        first(request, decision)
-        second(request, decision)
-
-    return watch
-
-
-def _hooks(settings: Settings, gate: Gate, chain: Chain, metrics: Metrics, flight: Flight, seen: Watch) -> Mapping[str, Endpoint[Any]]:
+def _hooks(
+    settings: Settings, engine: Engine, revocation: Revocation, metrics: Metrics, seen: Watch, batcher: Batcher
+) -> Mapping[str, Endpoint[Any]]:
     secrets = (settings.hook_secret, settings.hook_secret_previous or settings.hook_secret)
     door = Door([_bytes(secret) for secret in secrets], settings.max_body)
     answers = Answers(explain=settings.explain_to_clients)
-    renewals = Renewals(gate, Grace(settings.refresh_grace, epoch_ms), epoch_ms)
-    connect = Connect(gate, chain, answers, epoch_ms, seen)
-    refresh, sub_refresh, polled = Refresh(renewals), SubRefresh(renewals), SharedPollRefresh()
+    gate, flight, ledger = engine.gate, metrics.flight, revocation.ledger
+    renewals = Renewals(gate, Grace(settings.refresh_grace, epoch_ms), epoch_ms, ledger)
+    connect = Connect(gate, engine, answers, epoch_ms, seen, ledger)
+    rpc = Rpc(gate, answers, epoch_ms, engine, batcher)
+    refresh, sub_refresh, polled = Refresh(renewals, engine, seen), SubRefresh(renewals), SharedPollRefresh()
 
     def at(event: Event[_Asked]) -> tuple[str, Endpoint[Any]]:
         return f"/centrifugo/{event.name}", Endpoint(event, door, flight, metrics.meter(event.name))
@@ -149,9 +205,9 @@ def _hooks(settings: Settings, gate: Gate, chain: Chain, metrics: Metrics, fligh
                     undecided=sub_refresh.undecided,
                 )
             ),
-            at(_command("subscribe", requests.decode_subscribe, Subscribe(gate, answers, epoch_ms))),
+            at(_command("subscribe", requests.decode_subscribe, Subscribe(gate, answers, epoch_ms, ledger))),
             at(_command("publish", requests.decode_publish, Publish(gate, answers, epoch_ms))),
-            at(_command("rpc", requests.decode_rpc, Rpc(gate, answers, epoch_ms))),
+            at(Event(name="rpc", decode=requests.decode_rpc, reply=lambda asked, _: rpc(asked))),
             at(_command("map_publish", requests.decode_map_publish, MapPublish(gate, answers, epoch_ms))),
             at(_command("map_remove", requests.decode_map_remove, MapRemove(gate, answers, epoch_ms))),
             at(Event(name="shared_poll_refresh", decode=requests.decode_shared_poll_refresh, reply=lambda asked, _: polled(asked))),
@@ -167,12 +223,16 @@ def _bytes(secret: SecretStr) -> bytes:
     return secret.get_secret_value().encode()
 
 
-def _starlette(routes: Sequence[BaseRoute], facts: Facts, server: Server) -> Starlette:
+def _starlette(routes: Sequence[BaseRoute], starting: Sequence[Act], closing: Sequence[Act]) -> Starlette:
+    """Make the application of these routes; before it serves `starting` are called, at its end `closing`, from the last."""
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(server.close)
-            stack.push_async_callback(facts.close)
+            for close in closing:
+                stack.push_async_callback(close)
+            for start in starting:
+                await start()
             yield
 
     starlette = Starlette(routes=routes, lifespan=lifespan)

@@ -4,7 +4,10 @@ CentrigateError
 ├── Fault            ours: something we rely on failed; callers are told to come back later
 │   ├── SetupFault       settings, policies or programs are not usable: nothing starts (exit code 2)
 │   ├── FactFault        a source of facts or identities failed, was late or answered nonsense
+│   │   └── Away             the source was not reached or did not answer, whatever it was asked for
 │   ├── DeliveryFault    Centrifugo's server API could not be reached or did not answer in time
+│   │   └── Unread           Centrifugo would not read what it was sent: it applied nothing
+│   ├── StoreFault       the store that replicas share could not be reached or did not answer in time
 │   └── Overload         more work is in flight than is allowed
 └── Malformed        theirs: the input cannot be read; nothing was changed
     ├── TooLarge         the body is longer than allowed
@@ -31,8 +34,20 @@ class FactFault(Fault):
     """A source of facts or identities failed, was late or answered what does not fit its declaration."""
 
 
+class Away(FactFault):
+    """A source was not reached or did not answer; it is not about what it was asked for."""
+
+
 class DeliveryFault(Fault):
     """Centrifugo's server API could not be reached or did not answer in time; what it applied is unknown."""
+
+
+class Unread(DeliveryFault):
+    """Centrifugo, or a proxy before it, would not read what it was sent; nothing was applied."""
+
+
+class StoreFault(Fault):
+    """The store that replicas share could not be reached or did not answer in time."""
 
 
 class Overload(Fault):

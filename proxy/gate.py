@@ -78,6 +78,19 @@ class Gate:
             found = await _after_loading(policy, source, request, found)
         return self._settled(request, found)
 
+    @property
+    def source(self) -> Source:
+        """Where the facts of the policy in force come from."""
+        return self._source
+
+    def bars(self, user: str | None) -> bool:
+        """Whether the user is kept out, whatever the policy says."""
+        return user in self._barred
+
+    def current(self, user: str | None, revision: str) -> bool:
+        """Whether an allowed decision of this revision about this user still counts: it may have been overtaken while it was made."""
+        return revision == self.policy.revision and user not in self._barred
+
     def swap(self, policy: Policy, source: Source) -> None:
         """Decide by another policy and its facts from now on; a decision that is being made is finished by the one it began with."""
         self.policy, self._source = policy, source

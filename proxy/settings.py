@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -75,11 +75,40 @@ def _address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _store(url: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"sqlite:///[^?#]+|postgresql://[^/]+/.+", url.get_secret_value()):
+        message = "must be a file such as sqlite:///var/centrigate.db, or a database such as postgresql://user:password@host/name"
+        raise ValueError(message)
+    return url
+
+
+def _consumed(url: SecretStr) -> SecretStr:
+    if not re.fullmatch(
+        r"postgresql://[^/?#]+/[^/?#]+\?table=[a-z_][a-z0-9_]{0,62}&partitions=[1-9][0-9]{0,3}"
+        r"|rediss?://[^/?#]+(/[0-9]+)?\?stream=[^&?#]+&group=[^&?#]+",
+        url.get_secret_value(),
+    ):
+        message = "must be postgresql://user:password@host/name?table=centrifugo_outbox&partitions=1 or redis://host:6379/0?stream=NAME&group=NAME"
+        raise ValueError(message)
+    return url
+
+
+def _target(value: str) -> str:
+    if not re.fullmatch(r"(?:grpcs://)?(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}", value):
+        message = "must be an address such as 127.0.0.1:10000, or with TLS grpcs://centrifugo.example.org:10000"
+        raise ValueError(message)
+    return value
+
+
 Secret = Annotated[SecretStr, AfterValidator(_strong)]
 HookSecret = Annotated[SecretStr, AfterValidator(_strong), AfterValidator(_header)]
 Seconds = Annotated[int, BeforeValidator(_seconds)]
+Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_list)]
 Address = Annotated[str, AfterValidator(_address)]
+Target = Annotated[str, AfterValidator(_target)]
+StoreUrl = Annotated[SecretStr, AfterValidator(_store)]
+HandOver = Annotated[SecretStr, AfterValidator(_consumed)]
 
 
 class Settings(BaseSettings):
@@ -94,14 +123,44 @@ class Settings(BaseSettings):
     hook_secret_previous: HookSecret | None = Field(default=None, description="A second hook secret that is accepted, during a rotation.")
     centrifugo_url: Address = Field(default="http://127.0.0.1:8000", description="Address of Centrifugo's HTTP server API.")
     centrifugo_api_key: HookSecret = Field(description="Key of Centrifugo's server API (its `http_api.key`); at least 32 bytes.")
+    centrifugo_grpc: Target | None = Field(
+        default=None,
+        description="Address of Centrifugo's gRPC server API, used in place of HTTP: `127.0.0.1:10000`, or with TLS `grpcs://HOST:PORT`.",
+    )
+    store_url: StoreUrl = Field(
+        default=SecretStr("sqlite:///var/centrigate.db"),
+        description="Where durable publications wait: `sqlite:///FILE`, or `postgresql://USER:PASSWORD@HOST/NAME`.",
+    )
+    hand_over: HandOver | None = Field(
+        default=None,
+        description="Where [Centrifugo itself takes](publishing.md#hand-over) durable publications, in place of the outbox.",
+    )
     token_key: Secret = Field(
-        description="HMAC secret that tokens are signed with (Centrifugo's `client.token.hmac_secret_key`); at least 32 bytes.",
+        description="Key that [tokens](tokens.md#keys) are signed with: a secret of at least 32 bytes, or a private key in PEM form.",
+    )
+    token_previous_key: Secret | None = Field(
+        default=None, description="A second token key that signs nothing but is published and known to `token verify`, during a rotation."
+    )
+    token_algorithm: Algorithm | None = Field(
+        default=None, description="How tokens are signed, such as `RS512`; else HS256, RS256, or what the curve of the key says."
     )
     token_ttl: Seconds = Field(default=600, ge=1, description="How long a connection token is valid, such as `10m`.")
     subscription_token_ttl: Seconds = Field(default=60, ge=1, description="How long a subscription token is valid.")
     origins: Origins = Field(default=(), description="Origins of the pages that may ask for tokens, comma separated.")
     max_body: int = Field(default=1 << 20, ge=1024, description="Longest body that is read, in bytes; a longer one is answered 413.")
     max_in_flight: int = Field(default=1024, ge=1, description="Hooks in work at once; above it they get a temporary error.")
+    decision_log: str | None = Field(
+        default=None, description="File that decisions are written to, one JSON object a line; `-` is standard output."
+    )
+    shadow_policies: Path | None = Field(
+        default=None, description="Folder of a second policy, which is asked what it would have decided and decides nothing."
+    )
+    policy_key: SecretStr | None = Field(
+        default=None, description="Public key (Ed25519, PEM) that policies must be signed with, each file of them; else none need be."
+    )
+    policy_edition: Path = Field(
+        default=Path("var/policy-edition"), description="File that remembers the last signed edition, so that no earlier one is taken."
+    )
     refresh_grace: Seconds = Field(
         default=120,
         ge=0,
@@ -133,6 +192,14 @@ def variables(file: str | Path = FILE) -> Mapping[str, str]:
         message = f"{file} is not UTF-8 text"
         raise SetupFault(message) from None
     return {name: value for name, value in written.items() if value is not None} | dict(os.environ)
+
+
+def line(name: str, file: str | Path = FILE) -> int:
+    """Give the line of the file that sets a variable, 1 where none does."""
+    path = Path(file)
+    written = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    sets = re.compile(rf"\s*(?:export\s+)?{re.escape(name)}\s*=")
+    return next((number for number, text in enumerate(written, 1) if sets.match(text)), 1)
 
 
 def names() -> Mapping[str, str]:

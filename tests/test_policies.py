@@ -39,4 +39,4 @@ def test_their_tests_pass_and_leave_nothing_untried(files: Mapping[str, bytes]) 
     assert report.findings == ()
     assert report.failed == 0, "\n".join(line.plain for line in as_lines(report))
     assert report.passed > 0
-    assert report.gaps == ()
+    assert (report.coverage.percent, report.coverage.gaps) == (100, ())

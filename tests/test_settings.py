@@ -123,6 +123,21 @@ def test_other_addresses_are_refused(text: str, file: Path, monkeypatch: pytest.
     assert fault(file).startswith("CENTRIGATE_CENTRIFUGO_URL must be an address such as http://127.0.0.1:8000")
 
 
+@pytest.mark.parametrize("text", ["127.0.0.1:10000", "[::1]:10000", "grpcs://rt.example.org:443"])
+def test_the_grpc_api_is_an_address_with_a_port(text: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.read(file).centrifugo_grpc is None
+    monkeypatch.setenv("CENTRIGATE_CENTRIFUGO_GRPC", text)
+    assert settings.read(file).centrifugo_grpc == text
+
+
+@pytest.mark.parametrize(
+    "text", ["rt.example.org", "http://rt.example.org:10000", "grpc://rt:1", "u@rt:1", "rt:1/x", "grpcs://rt", "dns:///rt:1"]
+)
+def test_other_addresses_of_the_grpc_api_are_refused(text: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CENTRIGATE_CENTRIFUGO_GRPC", text)
+    assert fault(file).startswith("CENTRIGATE_CENTRIFUGO_GRPC must be an address such as 127.0.0.1:10000")
+
+
 def test_everything_wrong_is_named_at_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CENTRIGATE_PORT", "99999")
     monkeypatch.delenv("CENTRIGATE_TOKEN_KEY")
@@ -160,3 +175,35 @@ def test_a_file_that_cannot_be_read_stops_the_start(file: Path) -> None:
 def test_every_setting_is_described() -> None:
     assert all(len(text) > 10 and text.endswith(".") for text in settings.names().values())
     assert "CENTRIGATE_HOOK_SECRET" in settings.names()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://u:p@db/name?table=centrifugo_outbox&partitions=4",
+        "redis://127.0.0.1:6379?stream=cmds&group=centrifugo",
+        "rediss://:p@redis.example.org:6380/2?stream=a:b&group=g",
+    ],
+)
+def test_publications_are_handed_to_a_table_or_a_stream(address: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.read(file).hand_over is None
+    monkeypatch.setenv("CENTRIGATE_HAND_OVER", address)
+    found = settings.read(file).hand_over
+    assert found
+    assert found.get_secret_value() == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://u:wonderland@db/name",
+        "postgresql://u:wonderland@db/name?table=Robert'--&partitions=1",
+        "postgresql://u:wonderland@db/name?table=t&partitions=0",
+        "redis://:wonderland@db/0",
+        "sqlite:///var/outbox.db",
+    ],
+)
+def test_publications_are_handed_nowhere_else(address: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CENTRIGATE_HAND_OVER", address)
+    assert fault(file).startswith("CENTRIGATE_HAND_OVER must be postgresql://")
+    assert "wonderland" not in fault(file)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from proxy.cli import check, decide, dev, evaluate, fmt, serve, test
+from proxy.cli import check, config, decide, dev, diff, doctor, evaluate, explain, fmt, key, outbox, publish, replay, serve, test, token
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serve.serve,
@@ -14,7 +14,19 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "test": test.run,
     "decide": decide.decide,
     "eval": evaluate.evaluate,
+    "doctor": doctor.doctor,
+    "explain": explain.explain,
+    "diff": diff.diff,
+    "replay": replay.replay,
+    "publish": publish.publish,
 }
+GROUPS: dict[str, dict[str, Callable[..., None]]] = {
+    "token": token.COMMANDS,
+    "outbox": outbox.COMMANDS,
+    "key": key.COMMANDS,
+    "config": config.COMMANDS,
+}
+"""Commands of two words."""
 
 
 def main() -> None:
@@ -26,4 +38,9 @@ def main() -> None:
     )
     for name, command in COMMANDS.items():
         app.command(name)(command)
+    for name, commands in GROUPS.items():
+        group = typer.Typer(no_args_is_help=True)
+        for verb, command in commands.items():
+            group.command(verb)(command)
+        app.add_typer(group, name=name)
     app()

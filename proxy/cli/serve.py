@@ -1,6 +1,9 @@
 """`centrigate serve`: the service with one policy, until it is told to stop."""
 
+import asyncio
+import gc
 import logging
+import signal
 from typing import Annotated
 
 import typer
@@ -35,6 +38,11 @@ async def _serve(*, explain: bool) -> None:
         chosen = chosen.model_copy(update={"explain_to_clients": True})
     policy = usable(chosen.policies)
     app = create(chosen, policy, settings.variables())
+    await app.prepare()
+    # What is there now stays: to walk through it again and again would stop everything for a tenth of a second each time.
+    gc.collect()
+    gc.freeze()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload)
     sockets = listen(chosen.host, chosen.port)
     host, port = sockets[0].getsockname()[:2]
     await run(app, sockets, lambda: _LOG.info("policy %s of %s is in force at http://%s:%s", policy.revision, chosen.policies, host, port))

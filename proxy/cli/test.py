@@ -11,6 +11,7 @@ from proxy.cli.policies import SETUP
 from proxy.policy.load import load
 from proxy.policy.reading.render import as_text, summary
 from proxy.review import matrix, report, trials
+from proxy.review.page import page
 from proxy.review.trials import Report
 from proxy.stores import folder
 
@@ -18,11 +19,13 @@ from proxy.stores import folder
 def run(
     policies: Annotated[Path, typer.Option(help="The folder with the *.policy files.")] = Path("policies"),
     *,
-    coverage: Annotated[bool, typer.Option("--coverage", help="Say which conditions and failures of facts no test tries.")] = False,
+    coverage: Annotated[bool, typer.Option("--coverage", help="Count what tests try: conditions, rules, failures of facts.")] = False,
+    threshold: Annotated[float | None, typer.Option(min=0, max=100, help="Fail when less than so many percent are tried.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the policy with its counts as a page.")] = None,
     update: Annotated[bool, typer.Option("--update", help="Write into the files what their matrices really are.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Run the tests of the policies; exit code 1 when a test fails or when policies or tests have errors."""
+    """Run the tests of the policies; exit code 1 when a test fails, too little is tried, or policies or tests have errors."""
     files, unread = folder.read(policies)
     if not policies.is_dir():
         typer.echo(as_text(unread, {}), err=True, nl=False)
@@ -34,9 +37,22 @@ def run(
     if as_json:
         typer.echo(report.as_object(found))
     else:
-        _show(found, files, coverage=coverage)
-    if found.findings or found.failed:
+        _show(found, files, coverage=coverage or threshold is not None)
+    if html and not found.findings:
+        _write(html, page(files, found.coverage))
+    low = threshold is not None and found.coverage.percent < threshold
+    if low and not found.findings:
+        typer.echo(f"{found.coverage.percent:g} % is less than {threshold:g} %", err=True)
+    if found.findings or found.failed or low:
         raise typer.Exit(1)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        typer.echo(f"{path} cannot be written: {error.strerror}", err=True)
+        raise typer.Exit(SETUP) from None
 
 
 def _results(files: Mapping[str, bytes]) -> Report:
@@ -61,5 +77,5 @@ def _show(found: Report, files: Mapping[str, bytes], *, coverage: bool) -> None:
         typer.echo(f"{as_text(found.findings, sources, colours=True)}{summary(found.findings)}")
         return
     console = Console(highlight=False)
-    for line in (*report.as_lines(found), *(report.untried(found) if coverage else ())):
+    for line in (*report.as_lines(found), *(report.tried(found.coverage) if coverage else ())):
         console.print(line, soft_wrap=True)

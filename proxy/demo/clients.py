@@ -20,6 +20,7 @@ from centrifuge import (
     PublicationContext,
     SubscribedContext,
     Subscription,
+    SubscriptionErrorContext,
     SubscriptionEventHandler,
     UnauthorizedError,
     UnsubscribedContext,
@@ -48,6 +49,7 @@ class Ear(SubscriptionEventHandler):
         self.publications: asyncio.Queue[Publication] = asyncio.Queue()
         self.joins: asyncio.Queue[ClientInfo] = asyncio.Queue()
         self.leaves: asyncio.Queue[ClientInfo] = asyncio.Queue()
+        self.errors: asyncio.Queue[Exception] = asyncio.Queue()
 
     async def on_subscribed(self, ctx: SubscribedContext) -> None:
         """Keep that it began, or was taken up again."""
@@ -68,6 +70,10 @@ class Ear(SubscriptionEventHandler):
     async def on_leave(self, ctx: LeaveContext) -> None:
         """Keep who left."""
         self.leaves.put_nowait(ctx.info)
+
+    async def on_error(self, ctx: SubscriptionErrorContext) -> None:
+        """Keep what goes wrong for now."""
+        self.errors.put_nowait(ctx.error)
 
 
 class Line(ClientEventHandler):
@@ -121,7 +127,8 @@ class App:
     async def listen(self, channel: str, *, with_token: bool = False) -> tuple[Subscription, Ear]:
         """Begin to subscribe, with a token from the service or through Centrifugo's hook; the ear hears how that ends."""
         ear = Ear()
-        subscription = self.client.new_subscription(channel, events=ear, get_token=self.channel_token if with_token else None)
+        get_token = self.channel_token if with_token else None
+        subscription = self.client.new_subscription(channel, events=ear, get_token=get_token, min_resubscribe_delay=0.05)
         await subscription.subscribe()
         return subscription, ear
 

@@ -60,3 +60,40 @@ def write(file: Path) -> None:
         database.executemany("insert into accounts values (?, ?, ?)", accounts)
         database.executemany("insert into documents values (?, ?)", DOCUMENTS.items())
         database.executemany("insert into doc_members values (?, ?, ?)", ROLES)
+
+
+def remove(file: Path, person: Person) -> None:
+    """Take somebody off the document; blocks."""
+    _execute(file, "delete from doc_members where doc_id = ? and user_id = ?", DOCUMENT, person.id)
+
+
+def add(file: Path, person: Person) -> None:
+    """Give somebody back the role on the document that they had at first, if they had one; blocks."""
+    for document, user, role in ROLES:
+        if (document, user) == (DOCUMENT, person.id):
+            _execute(file, "insert or replace into doc_members values (?, ?, ?)", document, user, role)
+
+
+def suspend(file: Path, person: Person, *, suspended: bool) -> None:
+    """Suspend somebody's account, or end that; blocks."""
+    _execute(file, "update accounts set suspended = ? where id = ?", suspended, person.id)
+
+
+def take_away(file: Path) -> None:
+    """Let the database not be there."""
+    file.rename(_away(file))
+
+
+def bring_back(file: Path) -> None:
+    """Let it be there again, if it is not."""
+    with contextlib.suppress(FileNotFoundError):
+        _away(file).rename(file)
+
+
+def _away(file: Path) -> Path:
+    return file.with_suffix(".away")
+
+
+def _execute(file: Path, statement: str, *values: object) -> None:
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute(statement, values)

@@ -13,13 +13,15 @@ from starlette.types import ASGIApp
 
 from proxy import settings
 from proxy.app import create
-from proxy.demo import data, secrets
+from proxy.demo import data, reviewer, secrets
+from proxy.demo.application import Application
 from proxy.demo.backend import Backend
 from proxy.demo.identity import Provider
 from proxy.demo.page import LIBRARY, Page
 from proxy.demo.player import Notes, Player
 from proxy.demo.provide import PINNED, provide
-from proxy.demo.scenario import STEPS, Places, Step
+from proxy.demo.scenario import STEPS
+from proxy.demo.stage import Places, Step
 from proxy.demo.supervisor import Neighbour, Supervisor, endpoints, environment
 from proxy.errors import SetupFault
 from proxy.policy.load import load
@@ -48,6 +50,7 @@ class Options:
     """What can be chosen: a port of None is that of the settings, one of 0 a free one.
 
     `attach` takes the Centrifugo at the address of the settings, which somebody else runs, and listens on the host of the settings.
+    `database` and `policies` are made anew at each start, the one with the demo's people, the other from the policies of the settings.
     """
 
     once: bool = False
@@ -56,6 +59,7 @@ class Options:
     centrifugo_port: int = 8000
     env: Path = Path(settings.FILE)
     database: Path = Path("var/demo.db")
+    policies: Path = Path("var/demo/policies")
     steps: Sequence[Step] = STEPS
 
 
@@ -106,13 +110,12 @@ class Show:
         self._ground = ground
         self._centrifugo = centrifugo
         self._console = console
-        self._key = ground.variables["ORDERS_KEY"]
 
     async def go(self, host: Host, sockets: Sequence[socket.socket]) -> bool:
         """Serve and play; ends with the first that ends."""
         started, notes = asyncio.Event(), Notes()
-        orders = Backend(self._ground.service, self._key)
-        serving = asyncio.create_task(host.run(self._app(notes, orders), sockets, started.set))
+        orders, application = self._backend("ORDERS_KEY"), Application(self._backend("APPLICATION_KEY"), self._options.database)
+        serving = asyncio.create_task(host.run(self._app(notes, orders, application), sockets, started.set))
         playing = asyncio.create_task(self._play(notes, started))
         tasks = (playing, serving, asyncio.create_task(self._centrifugo.watch()))
         try:
@@ -129,17 +132,31 @@ class Show:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await orders.close()
+            await application.close()
 
-    def _app(self, notes: Notes, orders: Backend) -> ASGIApp:
+    def _backend(self, key: str) -> Backend:
+        return Backend(self._ground.service, self._ground.variables[key])
+
+    def _app(self, notes: Notes, orders: Backend, application: Application) -> ASGIApp:
         ground = self._ground
-        page = Page(provider=ground.provider, orders=orders, centrifugo=self._centrifugo.port)
-        chosen = ground.settings.model_copy(update={"centrifugo_url": self._centrifugo.url, "origins": ground.origins})
+        page = Page(provider=ground.provider, orders=orders, application=application, centrifugo=self._centrifugo.port)
+        chosen = ground.settings.model_copy(
+            update={"centrifugo_url": self._centrifugo.url, "centrifugo_grpc": None, "origins": ground.origins}
+        )
         return create(chosen, _policy(chosen.policies), ground.variables, page.routes(), notes)
 
     async def _play(self, notes: Notes, started: asyncio.Event) -> bool:
         await started.wait()
         await self._centrifugo.healthy()
-        places = Places(service=self._ground.service, centrifugo=self._centrifugo.url, orders_key=self._key)
+        variables = self._ground.variables
+        places = Places(
+            service=self._ground.service,
+            centrifugo=self._centrifugo.url,
+            orders_key=variables["ORDERS_KEY"],
+            application_key=variables["APPLICATION_KEY"],
+            database=self._options.database,
+            policies=self._options.policies,
+        )
         return await Player(places, notes, self._console).play(self._options.steps)
 
     def _invite(self) -> None:
@@ -148,6 +165,7 @@ class Show:
             f"The demo page, as Ann:  {ann}",
             f"           and as Ben:  {ben}",
             f"Centrifugo:             {self._centrifugo.url}",
+            f"The policy in force:    {self._options.policies.absolute()} (edit it and watch)",
             *([] if LIBRARY.is_file() else ["The page needs Centrifugo's JavaScript client: run `make install`."]),
             "Ctrl-C stops everything.",
         ]
@@ -158,7 +176,10 @@ def _chosen(options: Options) -> Settings:
     if not options.attach:
         secrets.complete(options.env)
     data.write(options.database)
-    return settings.read(options.env)
+    chosen = settings.read(options.env)
+    reviewer.copy(chosen.policies, options.policies)
+    # Nobody signs what anybody here may edit.
+    return chosen.model_copy(update={"policies": options.policies, "policy_key": None})
 
 
 def _ground(options: Options, chosen: Settings, service: str) -> Ground:

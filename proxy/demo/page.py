@@ -1,6 +1,6 @@
 """The demo page: sign in as one of a few people, chat beside a document, get notifications."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from proxy.demo.application import CHANGES, Application
 from proxy.demo.backend import Backend, shipping
-from proxy.demo.data import DOCUMENT, DOCUMENTS, PEOPLE, Person
+from proxy.demo.data import BEN, DOCUMENT, DOCUMENTS, PEOPLE, Person
 from proxy.demo.identity import COOKIE, LIFETIME, Provider
 from proxy.edge.body import read
 from proxy.errors import Malformed
@@ -31,6 +32,7 @@ class Page:
 
     provider: Provider
     orders: Backend
+    application: Application
     centrifugo: int
     library: Path = LIBRARY
 
@@ -41,6 +43,7 @@ class Page:
             Route("/demo/settings", self._settings),
             Route("/demo/login", self._login, methods=["POST"]),
             Route("/demo/order", self._order, methods=["POST"]),
+            *(Route(f"/demo/{change}", self._changed(change), methods=["POST"]) for change in CHANGES),
             Route("/demo/centrifuge.js", self._file),
             Route("/demo/{name}", self._file),
         ]
@@ -57,7 +60,8 @@ class Page:
     async def _settings(self, _request: Request) -> Response:
         people = [{"id": each.id, "name": each.name, "part": each.part} for each in PEOPLE.values()]
         document = {"id": DOCUMENT, "title": DOCUMENTS[DOCUMENT]}
-        return JSONResponse({"centrifugo": self.centrifugo, "people": people, "document": document}, headers=self._headers())
+        told = {"centrifugo": self.centrifugo, "people": people, "document": document, "changes": [*CHANGES], "changed": BEN.id}
+        return JSONResponse(told, headers=self._headers())
 
     async def _login(self, request: Request) -> Response:
         person = await _named(request)
@@ -73,6 +77,15 @@ class Page:
             return PlainTextResponse("Nobody has this id.", 400)
         reply = await self.orders.call("publish", shipping(person.id, _ORDER))
         return Response(status_code=204 if reply.is_success and "result" in reply.json() else 502)
+
+    def _changed(self, change: str) -> Callable[[Request], Awaitable[Response]]:
+        async def changed(request: Request) -> Response:
+            person = await _named(request)
+            if person is None:
+                return PlainTextResponse("Nobody has this id.", 400)
+            return Response(status_code=204 if await self.application.carry(change, person) else 502)
+
+        return changed
 
     def _headers(self) -> Mapping[str, str]:
         hosts = [f"{scheme}://{host}:{self.centrifugo}" for host in ("127.0.0.1", "localhost") for scheme in ("ws", "http")]

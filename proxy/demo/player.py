@@ -10,7 +10,7 @@ from httpx import HTTPError
 from rich.console import Console
 from rich.markup import escape
 
-from proxy.demo.scenario import Places, Stage, Step, Unexpected
+from proxy.demo.stage import Places, Stage, Step, Unexpected
 from proxy.policy.decision import Allow, Decision, Request
 
 SLOWEST: Final = 30.0

@@ -1,85 +1,21 @@
 """The scenario that must always work, step by step, played by real clients against a real Centrifugo."""
 
-import contextlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-import httpx
-from centrifuge import ReplyError, UnauthorizedError
+from centrifuge import ReplyError
 
 from proxy.demo.backend import Backend, shipping
-from proxy.demo.clients import App, Ear, soon
-from proxy.demo.data import ANN, BEN, CLEO, DOCUMENT, SAM, Person
-from proxy.errors import Fault
+from proxy.demo.clients import App, soon
+from proxy.demo.data import ANN, BEN
+from proxy.demo.stage import CHAT, Stage, Step, Unexpected, must
+from proxy.demo.withdrawal import MORE
 from proxy.wire.codes import ErrorCode
-
-CHAT: Final = f"chat:doc-{DOCUMENT}"
-
-
-class Unexpected(Fault):
-    """A step went otherwise than it must; the text says what was seen."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Where to play: addresses of the service and of Centrifugo, and the key of the service `orders`."""
-
-    service: str
-    centrifugo: str
-    orders_key: str
-
-
-class Stage:
-    """Everybody who takes part, and what they hear."""
-
-    def __init__(self, places: Places) -> None:
-        self.places = places
-        self.ann, self.ben, self.cleo, self.sam = (self._app(person) for person in (ANN, BEN, CLEO, SAM))
-        self.orders = Backend(places.service, places.orders_key)
-        self.ears: dict[tuple[str, str], Ear] = {}
-
-    def _app(self, person: Person) -> App:
-        return App(person, self.places.service, self.places.centrifugo)
-
-    def ear(self, app: App, channel: str) -> Ear:
-        """Give what somebody hears on a channel that they subscribed to."""
-        return self.ears[app.person.id, channel]
-
-    async def listen(self, app: App, channel: str, *, with_token: bool = False) -> Ear:
-        """Begin to subscribe."""
-        _, ear = await app.listen(channel, with_token=with_token)
-        self.ears[app.person.id, channel] = ear
-        return ear
-
-    async def close(self) -> None:
-        """Let everybody go."""
-        for end in (self.ann, self.ben, self.cleo, self.sam, self.orders):
-            with contextlib.suppress(httpx.HTTPError):
-                await end.close()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One step: `play` gives what was seen or raises; `op` and `reason` are those of the decision it rests on, if there is one."""
-
-    title: str
-    play: Callable[[Stage], Awaitable[str]]
-    op: str | None = None
-    reason: str = "allowed"
-
-
-def must(holds: object, seen: object) -> None:
-    """Raise `Unexpected` with what was seen, unless this holds."""
-    if not holds:
-        message = f"saw {seen}"
-        raise Unexpected(message)
 
 
 async def sign_in(stage: Stage) -> str:
     """Everybody signs in."""
-    for app in (stage.ann, stage.ben, stage.cleo, stage.sam):
+    for app in stage.people:
         response = await app.sign_in()
         cookie = response.headers.get("set-cookie", "")
         must(response.status_code == HTTPStatus.NO_CONTENT and "HttpOnly" in cookie, response)
@@ -141,20 +77,14 @@ async def ship(stage: Stage) -> str:
     """One order is shipped."""
     reply = await stage.orders.call("publish", shipping(ANN.id, "12345"))
     must(reply.status_code == HTTPStatus.OK and "result" in reply.json(), reply.text)
-    return await _arrived(stage, stage.ann, "12345")
+    return await stage.hears(stage.ann, "12345")
 
 
 async def ship_many(stage: Stage) -> str:
     """Two orders are shipped at once."""
     reply = await stage.orders.shipped([ANN.id, BEN.id], "12346")
     must(reply.status_code == HTTPStatus.OK and all("publish" in each for each in reply.json()["replies"]), reply.text)
-    return f"{await _arrived(stage, stage.ann, '12346')}; {await _arrived(stage, stage.ben, '12346')}"
-
-
-async def _arrived(stage: Stage, app: App, order: str) -> str:
-    publication = await soon(stage.ear(app, f"notifications#{app.person.id}").publications)
-    must(publication.data.get("type") == "order_shipped" and publication.data.get("orderId") == order, publication)
-    return f"{app.person.name} hears \u201c{publication.data['message']}\u201d"
+    return f"{await stage.hears(stage.ann, '12346')}; {await stage.hears(stage.ben, '12346')}"
 
 
 async def wrong_key(stage: Stage) -> str:
@@ -234,12 +164,7 @@ async def stranger_writes(stage: Stage) -> str:
 
 async def suspended(stage: Stage) -> str:
     """Sam is suspended and gets no token."""
-    try:
-        await stage.sam.token()
-    except UnauthorizedError:
-        return "no token"
-    message = "Sam got a token"
-    raise Unexpected(message)
+    return await stage.tokenless(stage.sam)
 
 
 async def come_back(stage: Stage) -> str:
@@ -257,7 +182,7 @@ async def come_back(stage: Stage) -> str:
 
 
 STEPS: Final = (
-    Step(title="Ann, Ben, Cleo and Sam sign in", play=sign_in),
+    Step(title="Ann, Ben, Cleo, Dee and Sam sign in", play=sign_in),
     Step(title="Ann gets a connection token", play=take_token, op="connect"),
     Step(title="Ann connects over WebSocket", play=connect_socket, op="connect"),
     Step(title="Ann connects over SSE", play=connect_sse, op="connect"),
@@ -277,4 +202,5 @@ STEPS: Final = (
     Step(title="Cleo, a stranger, tries to write", play=stranger_writes, op="publish", reason="no_rule"),
     Step(title="Sam, who is suspended, asks for a token", play=suspended, op="connect", reason="suspended"),
     Step(title="Ann's connection breaks and she comes back", play=come_back, op="subscribe"),
+    *MORE,
 )

@@ -13,6 +13,7 @@ NAMES: Final = (
     "CENTRIGATE_TOKEN_KEY",
     "ORDERS_KEY",
     "NEWSROOM_KEY",
+    "APPLICATION_KEY",
 )
 """What the service and the demo policy need."""
 

@@ -56,7 +56,7 @@ class Metrics(Collector):
 
     def __init__(self, flight: Flight) -> None:
         self.registry = CollectorRegistry()
-        self._flight = flight
+        self.flight = flight
         self._meters: list[Meter] = []
         self._decisions: dict[tuple[str, str, str], int] = {}
         self.registry.register(self)
@@ -92,5 +92,5 @@ class Metrics(Collector):
         for key, count in self._decisions.items():
             decided.add_metric(key, count)
         yield decided
-        yield GaugeMetricFamily("centrigate_in_flight", "Hooks in work.", value=self._flight.count)
-        yield GaugeMetricFamily("centrigate_in_flight_limit", "Hooks that may be in work at once.", value=self._flight.most)
+        yield GaugeMetricFamily("centrigate_in_flight", "Hooks in work.", value=self.flight.count)
+        yield GaugeMetricFamily("centrigate_in_flight_limit", "Hooks that may be in work at once.", value=self.flight.most)

@@ -21,8 +21,8 @@ Probe: TypeAlias = Callable[[], Awaitable[None]]
 """Returns when something answers; raises `Fault` when it does not."""
 
 
-def routes(metrics: Metrics, revision: Callable[[], str], probes: Mapping[str, Probe]) -> Sequence[Route]:
-    """Route `/health`, `/ready` and `/metrics`; `revision` is that of the policy in force."""
+def routes(metrics: Metrics, policy: Callable[[], tuple[str, str]], probes: Mapping[str, Probe]) -> Sequence[Route]:
+    """Route `/health`, `/ready` and `/metrics`; `policy` gives the revision in force, and why another one is not, or `""`."""
 
     async def health(_request: Request) -> Response:
         return _json(HTTPStatus.OK, {"status": "alive"})
@@ -31,7 +31,9 @@ def routes(metrics: Metrics, revision: Callable[[], str], probes: Mapping[str, P
         found = await asyncio.gather(*(_trouble(probe) for probe in probes.values()))
         reasons = {name: trouble for name, trouble in zip(probes, found, strict=True) if trouble}
         status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
-        return _json(status, {"ready": not reasons, "policy": revision(), "reasons": reasons})
+        revision, refused = policy()
+        told = {"ready": not reasons, "policy": revision, "reasons": reasons}
+        return _json(status, told | {"refused": refused} if refused else told)
 
     async def numbers(_request: Request) -> Response:
         return Response(metrics.render(), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})

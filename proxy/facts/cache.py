@@ -5,7 +5,8 @@ import random
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import orjson
@@ -17,6 +18,8 @@ from proxy.policy.types import Misfit
 
 JITTER = 0.05
 """How much of a lifetime may be cut off, so that what was loaded together does not end together."""
+
+PROBE_SECONDS = 5.0
 
 CLOSE_SECONDS = 5.0
 """How long closing waits for loads that were told to end."""
@@ -31,6 +34,9 @@ class Loader(Protocol):
     async def __call__(self, arguments: Sequence[object], /) -> object:
         """The value, not yet fitted to its type."""
 
+    async def probe(self) -> None:
+        """Returns when it could load; raises `FactFault` that says why not."""
+
 
 class Store(Protocol):
     """What loaders read from, as far as operators care."""
@@ -42,6 +48,17 @@ class Store(Protocol):
         """Lets go of its connections."""
 
 
+class Listener(Protocol):
+    """Hears from a source which topics have changed."""
+
+    @property
+    def facts(self) -> frozenset[str]:
+        """The facts that the source has, by name."""
+
+    async def run(self, heard: Callable[[Sequence[str]], object], missed: Callable[[], object], /) -> None:
+        """Runs until it is cancelled: `heard` gets topics, `missed` is called when some may have been missed."""
+
+
 class Facts:
     """Every fact of a policy, by key: the fact's name, then its arguments.
 
@@ -49,7 +66,9 @@ class Facts:
     `max_entries` of a fact the least recently used go. Only values that fit their type are kept. A failure is kept for nobody but
     those who wait for it, so a source that came back is used at once.
 
-    `now` gives seconds, `spread` a number from 0 to 1.
+    `on_invalidated` is told of topics that have changed, whether or not anything was cached for them; `on_missed` gets the names of
+    facts when notifications of their source may have been missed. Both are called after the cache has forgotten, must be quick and
+    must not raise. `now` gives seconds, `spread` a number from 0 to 1.
     """
 
     def __init__(
@@ -57,6 +76,7 @@ class Facts:
         facts: Mapping[str, Fact],
         loaders: Mapping[str, Loader],
         stores: Sequence[Store] = (),
+        listeners: Sequence[Listener] = (),
         *,
         now: Callable[[], float] = time.monotonic,
         spread: Callable[[], float] = random.random,
@@ -64,6 +84,10 @@ class Facts:
         self._facts: Mapping[object, Fact] = dict(facts.items())
         self._loaders = loaders
         self._stores = stores
+        self._listeners = listeners
+        self._ears: set[asyncio.Task[None]] = set()
+        self.on_invalidated: Callable[[frozenset[str]], object] = _nobody
+        self.on_missed: Callable[[frozenset[str]], object] = _nobody
         self._now = now
         self._spread = spread
         self._kept: dict[object, OrderedDict[FactKey, tuple[float, Known]]] = {name: OrderedDict() for name in facts}
@@ -94,30 +118,55 @@ class Facts:
             await asyncio.wait(flights.values())
         return found | {key: flight.result() for key, flight in flights.items()}
 
+    def topics(self, key: FactKey) -> Sequence[str]:
+        """The topics that drop this key of a declared fact, with its arguments filled in."""
+        fact = self._facts[key[0]]
+        arguments = dict(zip(fact.parameters, key[1:], strict=True))
+        return [re.sub(r"\{(\w+)\}", lambda name: _text(arguments[name[1]]), topic) for topic in fact.topics]
+
     def invalidate(self, topics: Iterable[str]) -> int:
         """Drops what the topics name and gives the number of keys; a load in flight still answers who waits, but is not kept."""
-        gone = {key for topic in topics for key in self._listed.get(topic, ())}
-        for key in gone:
-            self._kept[key[0]].pop(key, None)
-            self._flights.pop(key, None)
-            self._unlist(key)
+        named = frozenset(topics)
+        gone = {key for topic in named for key in self._listed.get(topic, ())}
+        self._drop(gone)
+        self.on_invalidated(named)
         return len(gone)
+
+    def forget(self, names: frozenset[str]) -> None:
+        """Drops everything of the facts with these names, since what was said of them may have been missed."""
+        self._drop([key for name in names for key in self._kept[name]] + [key for key in self._flights if key[0] in names])
+        self.on_missed(names)
+
+    async def start(self) -> None:
+        """Begins to listen to the sources that tell what changes; returns at once."""
+        for listener in self._listeners:
+            self._ears.add(asyncio.create_task(listener.run(self.invalidate, partial(self.forget, listener.facts))))
+
+    async def probe(self) -> Mapping[str, str]:
+        """Tries how each fact would be loaded: what is wrong, or nothing, by its name."""
+        return dict(zip(self._loaders, await asyncio.gather(*map(_trouble, self._loaders.values())), strict=True))
 
     async def ping(self) -> None:
         """Returns when every source answers; raises `FactFault` for one that does not."""
         await asyncio.gather(*(store.ping() for store in self._stores))
 
     async def close(self) -> None:
-        """Ends the loads in flight (they are `Lost`) and closes the sources."""
-        for work in self._works:
-            work.cancel()
-        if running := self._works | self._flying:
+        """Ends the loads in flight (they are `Lost`) and the listening, and closes the sources."""
+        for task in (*self._works, *self._ears):
+            task.cancel()
+        if running := self._works | self._flying | self._ears:
             await asyncio.wait(running, timeout=CLOSE_SECONDS)
         await asyncio.gather(*(store.close() for store in self._stores))
 
+    def _drop(self, keys: Collection[FactKey]) -> None:
+        for key in keys:
+            self._kept[key[0]].pop(key, None)
+            self._flights.pop(key, None)
+            self._unlist(key)
+
     def _launch(self, key: FactKey) -> asyncio.Task[Known | Lost]:
         self._kept[key[0]].pop(key, None)
-        for topic in self._topics(key):
+        for topic in self.topics(key):
             self._listed.setdefault(topic, set()).add(key)
         flight = self._flights[key] = _owned(self._flying, self._fly(key))
         return flight
@@ -155,17 +204,11 @@ class Facts:
             self._unlist(kept.popitem(last=False)[0])
 
     def _unlist(self, key: FactKey) -> None:
-        for topic in self._topics(key):
+        for topic in self.topics(key):
             if keys := self._listed.get(topic):
                 keys.discard(key)
                 if not keys:
                     del self._listed[topic]
-
-    def _topics(self, key: FactKey) -> Iterator[str]:
-        fact = self._facts[key[0]]
-        arguments = dict(zip(fact.parameters, key[1:], strict=True))
-        for topic in fact.topics:
-            yield re.sub(r"\{(\w+)\}", lambda name: _text(arguments[name[1]]), topic)
 
 
 def _owned(owner: set[asyncio.Task[Known | Lost]], work: Coroutine[object, object, Known | Lost]) -> asyncio.Task[Known | Lost]:
@@ -173,6 +216,23 @@ def _owned(owner: set[asyncio.Task[Known | Lost]], work: Coroutine[object, objec
     owner.add(task)
     task.add_done_callback(owner.discard)
     return task
+
+
+async def _trouble(loader: Loader) -> str:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await loader.probe()
+    except FactFault as failure:
+        return str(failure)
+    except TimeoutError:
+        return f"no answer within {PROBE_SECONDS:g} s"
+    except Exception as failure:  # noqa: BLE001 - whatever a source does, it is a trouble and no more
+        return type(failure).__name__
+    return ""
+
+
+def _nobody(_told: frozenset[str]) -> None:
+    """Whom a cache tells that nobody listens to."""
 
 
 def _text(argument: object) -> str:

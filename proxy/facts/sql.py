@@ -1,195 +1,112 @@
-"""Facts from SQL databases: one prepared query a fact, bound parameters only, rows shaped by the declared type."""
+"""Facts from SQL databases: bound parameters only, one query for a key or, with `batch`, one for many."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import orjson
-from sqlalchemy import URL, event, make_url, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy import BigInteger, Boolean, String, bindparam, text
 from sqlalchemy.sql.elements import TextClause
+from sqlalchemy.types import TypeEngine
 
-from proxy.errors import FactFault, SetupFault
+from proxy.errors import FactFault
+from proxy.facts.batch import Batch
+from proxy.facts.database import Database
+from proxy.facts.lane import SHARE, Lane
+from proxy.facts.rows import Row, Shape
 from proxy.policy.declared import Fact
-from proxy.policy.types import ANY, BOOL, ListOf, MapOf, Misfit, Nullable, Record, Type, describe
+from proxy.policy.types import BOOL, INT, Misfit, Type
 
-MAX_ROWS = 1000
-"""Rows of a fact whose type is a list."""
-
-CONNECTIONS = 8
-"""Queries that run at once on one database; more wait for their turn, within the timeout of their fact."""
-
-PING_SECONDS = 2.0
-
-INTERRUPT_SECONDS = 0.05
-"""A cancelled query is interrupted again after this time, as it may not have begun the first time."""
-
-Row = Sequence[object]
+_PIECES = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/)|(?<![:\w]):([A-Za-z_]\w*)|:", re.DOTALL)
+_AGAIN = re.compile(r"(.+):\d+")
+"""How SQLite renames the second of two columns of one name in a subquery."""
 
 
-class Database:
-    """One database of a policy, read only; connections are opened when they are first needed.
-
-    `url` is a SQLAlchemy URL; one without a driver gets the asynchronous driver. A SQLite file that does not exist is a failure and is
-    not created. Raises `SetupFault` for a URL that cannot be used; its text does not hold the URL, which may hold a password.
-    """
-
-    def __init__(self, name: str, url: str) -> None:
-        self.name = name
-        try:
-            address = make_url(url)
-            self._file = address.database or ""
-            self._engine = create_async_engine(
-                _address(address),
-                pool_size=CONNECTIONS,
-                max_overflow=0,
-                pool_reset_on_return=None,  # nothing to roll back: each query is its own transaction
-                isolation_level="AUTOCOMMIT",
-                hide_parameters=True,
-            )
-        except (SQLAlchemyError, TypeError, ValueError):
-            raise SetupFault(f"the URL of the policy's database {name} cannot be used: write it like sqlite:///path/to/file") from None
-        event.listen(self._engine.sync_engine, "connect", _forbid_writing)
-
-    async def rows(self, query: TextClause, arguments: Mapping[str, object], limit: int) -> tuple[list[str], Sequence[Row]]:
-        """The names of the columns and at most `limit` rows; raises `FactFault`."""
-        if not Path(self._file).exists():  # noqa: ASYNC240 - it takes microseconds, and SQLite would create the file
-            raise FactFault(f"database {self.name}: there is no file {self._file}")
-        try:
-            async with self._engine.connect() as connection:
-                return await _interruptible(connection, query, arguments, limit)
-        except SQLAlchemyError as error:
-            raise FactFault(f"database {self.name}: {getattr(error, 'orig', None) or type(error).__name__}") from error
-
-    async def ping(self) -> None:
-        """Returns when the database answers; raises `FactFault` when it does not within `PING_SECONDS`."""
-        try:
-            async with asyncio.timeout(PING_SECONDS):
-                await self.rows(text("select 1"), {}, 1)
-        except TimeoutError:
-            raise FactFault(f"database {self.name}: no answer within {PING_SECONDS:g} s") from None
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        await self._engine.dispose()
+def loader(fact: Fact, query: str, database: Database) -> "Query | Batch":
+    """What loads the fact: a query, for many keys at once where the fact says so."""
+    one = Query(fact, query, database)
+    return Batch(one) if fact.batch > 1 else one
 
 
 class Query:
-    """Loads one fact: a record takes one row, a list up to `MAX_ROWS`, anything else one column of one row; no row is None.
-
-    Raises `SetupFault` where the query's `:names` are not the fact's parameters, on loading `FactFault` or `Misfit`.
-    """
+    """Loads one fact with its query, the columns of which become a value as the fact's type wants."""
 
     def __init__(self, fact: Fact, query: str, database: Database) -> None:
-        self._text = text(query)
-        self._parameters = fact.parameters
-        self._database = database
-        wanted = _present(fact.type)
-        self._many = isinstance(wanted, ListOf)
-        self._shape = _shaper(wanted.of if isinstance(wanted, ListOf) else wanted)
-        if odd := set(self._text.compile().params) ^ set(fact.parameters):
-            raise SetupFault(f"the query of the policy's fact {fact.name} and its parameters differ in {', '.join(sorted(odd))}")
+        self._parameters, self._takes = fact.parameters, fact.takes
+        self._sql, self._database = query.strip().rstrip(";"), database
+        self._lane = Lane(fact.name, SHARE, database.turns)
+        self._shape = Shape(fact.type)
+        self._one = self._text(database.kind.bounded(_named(self._sql), self._shape.limit + 1))
+        self._sizes: dict[int, TextClause] = {}
+        self.most = fact.batch
 
-    async def __call__(self, arguments: Sequence[object]) -> object:
-        """The value as the database has it, not yet fitted to its type."""
-        limit = MAX_ROWS if self._many else 1
+    async def __call__(self, arguments: Sequence[object], /) -> object:
+        """The value as the database has it, not yet fitted to its type; raises `FactFault` or `Misfit`."""
         bound = dict(zip(self._parameters, arguments, strict=True))
-        columns, rows = await self._database.rows(self._text, bound, limit + 1)
-        if len(rows) > limit:
-            raise FactFault(f"more than {limit} row{'s' if self._many else ''}")
-        values = [self._shape(columns, row) for row in rows]
-        if self._many:
-            return values
-        return values[0] if values else None
+        columns, rows = await self._rows(self._one, bound, self._shape.limit + 1)
+        return self._shape.value(columns, rows)
+
+    async def many(self, keys: Sequence[Sequence[object]], /) -> Sequence[object]:
+        """For each key what a call gives or raises; raises `FactFault` where the query fails, be it for one of the keys."""
+        size = min(self.most, 1 << (len(keys) - 1).bit_length())  # few sizes, so that few statements are prepared
+        padded = [*keys, *[keys[-1]] * (size - len(keys))]
+        names = [f"{name}_{number}" for number in range(size) for name in self._parameters]
+        bound = dict(zip(names, (argument for key in padded for argument in key), strict=True))
+        columns, rows = await self._rows(self._sized(size), bound, size * (self._shape.limit + 1))
+        found: list[list[Row]] = [[] for _ in padded]
+        for number, *row in rows:
+            found[number].append(row)  # type: ignore[call-overload]  # the literal in front of each row
+        return [self._settled(_plain(columns[1:]), found[number]) for number in range(len(keys))]
+
+    async def probe(self) -> None:
+        """Returns when the database understands the query and its columns suit the type; raises `FactFault`."""
+        columns = await self._columns(_named(self._sql), ("",))
+        if trouble := self._shape.trouble(_plain(columns)):
+            raise FactFault(f"database {self._database.name}: {trouble}")
+        if self.most > 1:
+            await self._columns(self._united(2), ("_0", "_1"))
+
+    async def _columns(self, sql: str, keys: Sequence[str]) -> Sequence[str]:
+        query = self._text(f"select * from (\n{sql}\n) as found limit 0", keys)  # noqa: S608 - the policy's text
+        columns, _ = await self._rows(query, {name + key: None for key in keys for name in self._parameters}, 1)
+        return columns
+
+    async def _rows(self, query: TextClause, bound: Mapping[str, object], limit: int) -> tuple[list[str], Sequence[Row]]:
+        return await self._lane.run(lambda: self._database.rows(query, bound, limit))
+
+    def _sized(self, size: int) -> TextClause:
+        if size not in self._sizes:
+            self._sizes[size] = self._text(self._united(size), [f"_{number}" for number in range(size)])
+        return self._sizes[size]
+
+    def _united(self, size: int) -> str:
+        """The query once for each key, numbered, with the bound of each: what PostgreSQL and SQLite both plan as that many look-ups."""
+        each = (_named(self._sql, f"_{number}") for number in range(size))
+        return "\nunion all\n".join(
+            f"select {number}, found.* from (select * from (\n{sql}\n) as every limit {self._shape.limit + 1}) as found"  # noqa: S608 - as above
+            for number, sql in enumerate(each)
+        )
+
+    def _text(self, sql: str, keys: Sequence[str] = ("",)) -> TextClause:
+        types = list(zip(self._parameters, self._takes, strict=True))
+        return text(sql).bindparams(*(bindparam(name + key, type_=_bound(kind)) for key in keys for name, kind in types))
+
+    def _settled(self, columns: Sequence[str], rows: Sequence[Row]) -> object:
+        try:
+            return self._shape.value(columns, rows)
+        except (FactFault, Misfit) as failure:
+            return failure
 
 
-def _address(url: URL) -> URL:
-    if url.get_backend_name() != "sqlite" or not url.database:
-        raise ValueError("only files of SQLite are supported yet")
-    return url.set(drivername="sqlite+aiosqlite") if url.drivername == "sqlite" else url
+def _named(query: str, suffix: str = "") -> str:
+    """The query as SQLAlchemy reads it, with `suffix` behind the names of its parameters; any other colon is no parameter."""
+    return _PIECES.sub(lambda piece: f":{piece[2]}{suffix}" if piece[2] else piece[0].replace(":", "\\:"), query)
 
 
-def _forbid_writing(connection: DBAPIConnection, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA query_only=ON")
-    cursor.close()
+def _bound(kind: Type) -> TypeEngine[Any]:
+    """PostgreSQL is told the types, so that it need not guess; what is compared with another type is cast in the query."""
+    types: dict[Type, TypeEngine[Any]] = {BOOL: Boolean(), INT: BigInteger()}
+    return types.get(kind, String())
 
 
-async def _interruptible(
-    connection: AsyncConnection, query: TextClause, arguments: Mapping[str, object], limit: int
-) -> tuple[list[str], Sequence[Row]]:
-    driver = (await connection.get_raw_connection()).driver_connection
-    work = asyncio.create_task(_fetch(connection, query, arguments, limit))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        # SQLite's thread knows nothing of a cancellation: a slow query would hold its connection to the end
-        while not work.done():
-            await driver.interrupt()  # type: ignore[union-attr]  # aiosqlite's
-            await asyncio.wait({work}, timeout=INTERRUPT_SECONDS)
-        raise
-
-
-async def _fetch(
-    connection: AsyncConnection, query: TextClause, arguments: Mapping[str, object], limit: int
-) -> tuple[list[str], Sequence[Row]]:
-    async with connection.stream(query, arguments) as result:  # a stream, so that rows beyond the limit are never read
-        return list(result.keys()), await result.fetchmany(limit)
-
-
-def _present(wanted: Type) -> Type:
-    return wanted.of if isinstance(wanted, Nullable) else wanted
-
-
-def _shaper(wanted: Type) -> Callable[[Sequence[str], Row], object]:
-    if isinstance(wanted, Record):
-        readers = {name: _reader(member.type) for name, member in wanted.fields.items()}
-        return lambda columns, row: _record(readers, columns, row)
-    reader = _reader(wanted)
-    return lambda columns, row: _single(reader, columns, row)
-
-
-def _record(readers: Mapping[str, Callable[[object], object]], columns: Sequence[str], row: Row) -> dict[str, object]:
-    if len(set(columns)) < len(columns):
-        raise FactFault("two columns of one name")
-    return {name: readers[name](value) for name, value in zip(columns, row, strict=True) if name in readers}
-
-
-def _single(reader: Callable[[object], object], columns: Sequence[str], row: Row) -> object:
-    if len(columns) != 1:
-        raise FactFault(f"expected one column, found {len(columns)}")
-    return reader(row[0])
-
-
-def _reader(wanted: Type) -> Callable[[object], object]:
-    wanted = _present(wanted)
-    if wanted == BOOL:
-        return _bool
-    if wanted == ANY:
-        return _any
-    return _json if isinstance(wanted, ListOf | MapOf | Record) else _same
-
-
-def _same(value: object) -> object:
-    return value
-
-
-def _bool(value: object) -> object:
-    return {0: False, 1: True}.get(value, value) if type(value) is int else value
-
-
-def _any(value: object) -> object:
-    if not isinstance(value, bool | int | float | str | list | dict | None):
-        raise Misfit(f"expected a JSON value, found {describe(value)}")
-    return value
-
-
-def _json(value: object) -> object:
-    if not isinstance(value, str | bytes):
-        return value
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        raise Misfit("expected JSON, found other text") from None
+def _plain(columns: Sequence[str]) -> list[str]:
+    return [again[1] if (again := _AGAIN.fullmatch(name)) and again[1] in columns else name for name in columns]

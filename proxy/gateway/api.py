@@ -1,49 +1,56 @@
 """The server API as backends see it: every channel of every command is decided, what is allowed goes out rebuilt."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
-from proxy.errors import DeliveryFault, TooLarge, Unauthorized
-from proxy.gateway.keys import Keys
-from proxy.gateway.parcels import METHODS, Asking, Errand, Parcel
+from proxy.errors import Malformed, TooLarge, Unauthorized
+from proxy.gateway.parcels import Asking, Errand
+from proxy.gateway.post import BUSY, FAILED, Post
 from proxy.policy.decision import Allow, Deny, Request
+from proxy.policy.declared import Service
 from proxy.wire.api import (
+    METHOD_NOT_FOUND,
+    STATUSES,
     ApiError,
     Command,
     Outcome,
     decode_batch,
     decode_command,
-    decode_outcome,
-    decode_outcomes,
-    encode_batch,
+    decode_lines,
+    encode_error,
+    encode_lines,
     encode_outcome,
     encode_outcomes,
 )
 from proxy.wire.codes import ErrorCode
-from proxy.wire.read import ambiguous
+from proxy.wire.methods import METHODS
 
 DECISIONS: Final = 10_000
-"""Channels that one call may name in all."""
+"""Decisions that one call may need: one for each channel that it names, and one for each command without a channel."""
 
 _TOGETHER: Final = 64
 """Decisions made at a time: enough to load their facts together, few enough not to hold up the event loop or the database."""
 
-_LOG: Final = logging.getLogger(__name__)
-
-_FAILED: Final = ApiError(code=ErrorCode.INTERNAL, message="internal server error")
 _FORBIDDEN: Final = ApiError(code=ErrorCode.PERMISSION_DENIED, message="permission denied")
 _UNREADABLE: Final = ApiError(code=ErrorCode.BAD_REQUEST, message="bad request")
-_MISSING: Final = ApiError(code=ErrorCode.NOT_AVAILABLE, message="not available")
 _REFUSALS: Final = {
     "bad_channel": _UNREADABLE,
     "schema": _UNREADABLE,
-    "limit": ApiError(code=ErrorCode.TOO_MANY_REQUESTS, message="too many requests"),
-    "fact_error": _FAILED,
+    "limit": BUSY,
+    "fact_error": FAILED,
 }
 """The answer to each reason; a deny's name and the rest are forbidden."""
+
+
+class Keys(Protocol):
+    """Who has which key."""
+
+    def service(self, credential: str | None) -> Service | None:
+        """Give the service that the presented key belongs to, None for a wrong or missing one."""
 
 
 class Decider(Protocol):
@@ -53,45 +60,82 @@ class Decider(Protocol):
         """Decide one request; takes one token of the limit of the rule that allows it."""
 
 
-class Courier(Protocol):
-    """The way to Centrifugo's server API."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Whose call it is and how it wants to be served.
 
-    async def call(self, method: str, command: bytes) -> bytes:
-        """Send one command; raises `DeliveryFault`."""
+    `delivery` is its choice for publications, None for that of its service; a service that is declared `direct` has none, since the
+    outbox costs what others must pay for: `Malformed`. With `transport` an error is told by the status, too.
+    """
+
+    service: Service
+    delivery: Literal["direct", "durable"] | None = None
+    transport: bool = False
+
+    def __post_init__(self) -> None:
+        if self.delivery == "durable" and self.service.delivery == "direct":
+            message = f"the service {self.service.name} may not choose durable delivery: its policy does not say delivery durable"
+            raise Malformed(message)
+
+    @property
+    def durable(self) -> bool:
+        """Whether publications are kept in the outbox."""
+        return (self.delivery or self.service.delivery) == "durable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The answer to a call: a status and a body of JSON."""
+
+    status: int
+    body: bytes
 
 
 class Gateway:
-    """Answers calls of the server API; `keys` tells whose they are, `clock` gives epoch milliseconds."""
+    """Answers calls of the server API; `keys` tells whose they are, `clock` gives epoch milliseconds.
 
-    def __init__(self, gate: Decider, keys: Keys, server: Courier, clock: Callable[[], int]) -> None:
+    Each call answers as Centrifugo would; what is refused or cannot be delivered is an error, for that item alone. A command with two
+    readings (see `Request.ambiguous`) is refused, because what goes out is written anew. All raise `Malformed` for a body that
+    Centrifugo would not read, `TooLarge` for more than `DECISIONS`, `Unauthorized` when the policy does not know the service, and
+    `Overload` when too much waits already; nothing was sent then.
+    """
+
+    def __init__(self, gate: Decider, keys: Keys, post: Post, clock: Callable[[], int]) -> None:
         self.keys = keys
         self._gate = gate
-        self._server = server
+        self._post = post
         self._clock = clock
 
-    async def call(self, method: str, service: str, body: bytes) -> bytes:
-        """Answer a call of `/api/METHOD` as Centrifugo would; what is refused or cannot be delivered is an error, for that item alone.
-
-        A payload with two readings (see `Request.ambiguous`) is refused, because what goes out is written anew; in a batch it takes the
-        other publications with it. Raises `Malformed` for a body that Centrifugo would not read, `TooLarge` for more than `DECISIONS`
-        channels, and `Unauthorized` when the policy does not know the service; nothing was sent then.
-        """
-        asking = Asking(service=service, timestamp_ms=self._clock(), ambiguous=ambiguous(body))
+    async def call(self, method: str, caller: Caller, body: bytes) -> Reply:
+        """Answer a call of `/api/METHOD`."""
         if method == "batch":
             batch = decode_batch(body)
-            outcomes = await self._answer(asking, batch.commands, parallel=batch.parallel)
-            return encode_outcomes([(_method(item), outcome) for item, outcome in zip(batch.commands, outcomes, strict=True)])
-        (outcome,) = await self._answer(asking, (decode_command(method, body),), parallel=True)
-        return encode_outcome(outcome)
+            outcomes = await self._answer(caller, batch.commands, parallel=batch.parallel)
+            named = [(_method(item), outcome) for item, outcome in zip(batch.commands, outcomes, strict=True)]
+            return Reply(status=HTTPStatus.OK, body=encode_outcomes(named))
+        if method not in METHODS:
+            return Reply(status=HTTPStatus.NOT_FOUND, body=encode_outcome(METHOD_NOT_FOUND))
+        (outcome,) = await self._answer(caller, (decode_command(method, body),), parallel=True)
+        if caller.transport and isinstance(outcome, ApiError):
+            return Reply(status=STATUSES.get(outcome.code, HTTPStatus.INTERNAL_SERVER_ERROR), body=encode_error(outcome))
+        return Reply(status=HTTPStatus.OK, body=encode_outcome(outcome))
 
-    async def _answer(self, asking: Asking, items: Sequence[Command | ApiError], *, parallel: bool) -> list[Outcome]:
-        commands = [item for item in items if isinstance(item, Command) and item.method in METHODS]
+    async def lines(self, caller: Caller, body: bytes) -> Reply:
+        """Answer a call of `/api`, whose body names the methods."""
+        lines = decode_lines(body)
+        outcomes = await self._answer(caller, [line.command for line in lines], parallel=False)
+        return Reply(status=HTTPStatus.OK, body=encode_lines([*zip(lines, outcomes, strict=True)]))
+
+    async def _answer(self, caller: Caller, items: Sequence[Command | ApiError], *, parallel: bool) -> list[Outcome]:
+        asking = Asking(service=caller.service.name, timestamp_ms=self._clock())
+        commands = [item for item in items if isinstance(item, Command)]
         errands = [Errand(command=command, requests=[*asking.requests(command)]) for command in commands]
         await self._judge([(errand, request) for errand in errands for request in errand.requests])
         parcels = [errand.parcels() for errand in errands]
-        sent = iter(await self._send([parcel for each in parcels for parcel in each], parallel=parallel))
+        together = [parcel for each in parcels for parcel in each]
+        sent = iter(await self._post.send(together, parallel=parallel, durable=caller.durable))
         answers = iter([errand.outcome(each, [*islice(sent, len(each))]) for errand, each in zip(errands, parcels, strict=True)])
-        return [item if isinstance(item, ApiError) else next(answers) if item.method in METHODS else _MISSING for item in items]
+        return [item if isinstance(item, ApiError) else next(answers) for item in items]
 
     async def _judge(self, asked: Sequence[tuple[Errand, Request]]) -> None:
         if len(asked) > DECISIONS:
@@ -102,22 +146,6 @@ class Gateway:
             decisions = await asyncio.gather(*(self._gate.decide(request) for _, request in together))
             for (errand, request), decision in zip(together, decisions, strict=True):
                 errand.verdicts.append(_verdict(request, decision))
-
-    async def _send(self, parcels: Sequence[Parcel], *, parallel: bool) -> list[Sequence[Outcome]]:
-        try:
-            outcomes = await self._deliver([parcel.command for parcel in parcels], parallel=parallel)
-            return [parcel.outcomes(outcome) for parcel, outcome in zip(parcels, outcomes, strict=True)]
-        except DeliveryFault as fault:
-            _LOG.warning("%s", fault)
-            return [parcel.outcomes(_FAILED) for parcel in parcels]
-
-    async def _deliver(self, commands: Sequence[Command], *, parallel: bool) -> tuple[Outcome, ...]:
-        if not commands:
-            return ()
-        if len(commands) == 1:
-            return (decode_outcome(await self._server.call(commands[0].method, commands[0].encode())),)
-        body = encode_batch(commands, parallel=parallel and _disjoint(commands))
-        return decode_outcomes(await self._server.call("batch", body), [command.method for command in commands])
 
 
 def _method(item: Command | ApiError) -> str:
@@ -131,8 +159,3 @@ def _verdict(request: Request, decision: Allow | Deny) -> Allow | ApiError:
         message = "no service of the policy has this key"
         raise Unauthorized(message)
     return _REFUSALS.get(decision.reason, _FORBIDDEN)
-
-
-def _disjoint(commands: Sequence[Command]) -> bool:
-    channels = [channel for command in commands for channel in set(command.channels)]
-    return len(set(channels)) == len(channels)

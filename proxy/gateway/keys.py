@@ -25,24 +25,23 @@ class Keys:
     """
 
     def __init__(self, services: Iterable[Service], values: Mapping[str, str]) -> None:
-        owners: dict[bytes, str] = {}
+        owners: dict[bytes, Service] = {}
         for service in services:
             for digest in _digests(service, values):
-                if owners.setdefault(digest, service.name) != service.name:
-                    message = f"services {owners[digest]} and {service.name} have the same key: give each its own"
+                if owners.setdefault(digest, service).name != service.name:
+                    message = f"services {owners[digest].name} and {service.name} have the same key: give each its own"
                     raise SetupFault(message)
         self._digests = tuple(owners.items())
 
-    def service(self, credential: str | None) -> str | None:
+    def service(self, credential: str | None) -> Service | None:
         """Give the service that the presented key belongs to, None for a wrong or missing one; takes the same time whichever it is."""
-        if credential is None:
-            return None
-        presented = hashlib.sha256(credential.encode(errors="surrogatepass")).digest()
+        presented = hashlib.sha256((credential or "").encode(errors="surrogatepass")).digest()
         found = None
-        for digest, name in self._digests:
+        for digest, service in self._digests:
             if hmac.compare_digest(presented, digest):
-                found = name
-        return found
+                found = service
+        # A missing key is compared like any other, and then counts for nothing, even where the hash of nothing is configured.
+        return found if credential else None
 
 
 def _digests(service: Service, values: Mapping[str, str]) -> Iterator[bytes]:

@@ -3,7 +3,8 @@
 The only module here that names fields of commands; their meaning: `proxy.wire.methods`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import random
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,26 +17,31 @@ from proxy.wire.api import ApiError, Command, Outcome, Result, gather, scatter
 LARGEST: Final = 16 << 20
 """Bytes that one broadcast may grow to when its channels get payloads of their own."""
 
+KEPT: Final = frozenset({"publish", "broadcast"})
+"""Methods that durable delivery takes."""
+
+_PAYLOADS: Final = {"rpc": "params", "invalidate": "topics"}
+"""The field that rules read as `data`, where it has another name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """Who calls, when (epoch milliseconds), and whether the text of the call has two readings."""
+    """Who calls, and when (epoch milliseconds)."""
 
     service: str
     timestamp_ms: int
-    ambiguous: bool
 
     def requests(self, command: Command) -> Iterator[Request]:
-        """Give what the policy is asked about the command, one request for each of its channels."""
+        """Give what the policy is asked about the command: one request for each of its channels, or one without a channel."""
         params: Mapping[str, Any] = command.params
-        for channel in command.channels:
+        for channel in command.channels or (None,):
             yield Request(
                 op=command.method,
                 service=self.service,
                 method=command.method,
                 channel=channel,
-                data=params.get("data"),
-                ambiguous=self.ambiguous,
+                data=params.get(_PAYLOADS.get(command.method, "data")),
+                ambiguous=command.ambiguous,
                 tags=params.get("tags", {}),
                 timestamp_ms=self.timestamp_ms,
             )
@@ -51,7 +57,7 @@ class Errand:
 
     def parcels(self) -> list["Parcel"]:
         """Pack what is allowed; raises `TooLarge`."""
-        return METHODS[self.command.method](self)
+        return _broadcast(self) if self.command.method == "broadcast" else _single(self)
 
     def outcome(self, parcels: Sequence["Parcel"], sent: Sequence[Sequence[Outcome]]) -> Outcome:
         """Give the reply to the command; `sent` holds, for each of its parcels, what became of its places."""
@@ -64,7 +70,7 @@ class Errand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """A command that goes out; `places` are the positions of its channels among those of the command that came in."""
+    """A command that goes out; `places` are the positions of its requests among those of the command that came in."""
 
     command: Command
     places: tuple[int, ...]
@@ -73,18 +79,25 @@ class Parcel:
         """Give the outcome of each place; raises `DeliveryFault` if Centrifugo answered another number of channels."""
         if isinstance(outcome, Result) and self.command.method == "broadcast":
             return scatter(outcome, len(self.places))
+        return self.alike(outcome)
+
+    def alike(self, outcome: Outcome) -> Sequence[Outcome]:
+        """Give every place the same outcome."""
         return (outcome,) * len(self.places)
 
 
-def publish(errand: Errand) -> list[Parcel]:
-    """Send a publication as its decision says, or nothing if it was refused."""
+def _single(errand: Errand) -> list[Parcel]:
+    """Send a command as its decision says, or nothing if it was refused."""
     (verdict,) = errand.verdicts
     if isinstance(verdict, ApiError):
         return []
-    return [Parcel(command=_with(errand.command, _changes(errand.command, verdict)), places=(0,))]
+    (request,) = errand.requests
+    command = _with(errand.command, _changes(errand.command, verdict))
+    until = verdict.until(request.timestamp_ms or 0, random.random)
+    return [Parcel(command=command.ending(until) if until else command, places=(0,))]
 
 
-def broadcast(errand: Errand) -> list[Parcel]:
+def _broadcast(errand: Errand) -> list[Parcel]:
     """Send one broadcast to all channels that get the same publication, several where decisions differ; raises `TooLarge`."""
     command, channels = errand.command, errand.command.channels
     alike: dict[bytes, tuple[dict[str, object], list[int]]] = {}
@@ -104,10 +117,6 @@ def broadcast(errand: Errand) -> list[Parcel]:
     ]
 
 
-METHODS: Final[Mapping[str, Callable[[Errand], list[Parcel]]]] = {"publish": publish, "broadcast": broadcast}
-"""How the methods that are passed on are packed; Centrifugo's others are refused as not available."""
-
-
 def _with(command: Command, changes: Mapping[str, object]) -> Command:
     return Command(method=command.method, params={**command.params, **changes})
 
@@ -116,6 +125,8 @@ def _changes(command: Command, allow: Allow) -> dict[str, object]:
     changes: dict[str, object] = {}
     if allow.data is not UNCHANGED:
         changes["data"] = allow.data
+    if allow.info is not UNCHANGED:
+        changes["info"] = allow.info
     if allow.tags:
         sent: Any = command.params.get("tags", {})
         changes["tags"] = {**sent, **allow.tags}

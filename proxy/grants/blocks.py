@@ -1,17 +1,9 @@
 """Users that are kept out whatever the policy says."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """A blocked user: since and until when, in epoch seconds; without an end it lasts until it is taken back."""
-
-    user: str
-    since_s: int
-    until_s: int | None
+from proxy.stores.blocks import Block
 
 
 class Store(Protocol):
@@ -32,9 +24,9 @@ class Blocks:
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
-        self._blocks: dict[str | None, Block] = {}
+        self._blocks: dict[object, Block] = {}
 
-    def __contains__(self, user: str | None) -> bool:
+    def __contains__(self, user: object) -> bool:
         """Whether this user is blocked now."""
         block = self._blocks.get(user)
         if block is None or block.until_s is None:

@@ -55,6 +55,9 @@ class Endings:
 
     def __init__(self, registry: Registry, courier: Courier, clock: Callable[[], int], lag: Callable[[float], None]) -> None:
         self.ended = self.failures = self.abandoned = 0
+        self.idle = asyncio.Event()
+        """Set while Centrifugo has acknowledged all that has to end."""
+        self.idle.set()
         self._registry = registry
         self._courier = courier
         self._clock = clock
@@ -81,6 +84,7 @@ class Endings:
             return
         self._losses.setdefault(key, _Loss(grant=grant, cause_ms=cause_ms, final=final))
         self._due[key] = None
+        self.idle.clear()
         self._wake.set()
 
     def lift(self, grant: Grant) -> None:
@@ -104,6 +108,8 @@ class Endings:
         again_s = 0.0
         while True:
             if not self._due:
+                if all(loss.acknowledged for loss in self._losses.values()):
+                    self.idle.set()
                 await pause(self._wake, AGAIN_S if self._losses else None)
             if loop.time() >= again_s:
                 self._due.update(dict.fromkeys(self._losses))
@@ -142,11 +148,7 @@ class Endings:
         if self._losses.get(key) is not loss:
             return
         self.spare(key)
-        self._registry.drop(key)
-        if not key[1]:
-            for other in self._registry.of_user(loss.grant.request.user or ""):
-                if other[0] == key[0]:
-                    self._registry.drop(other)
+        self._registry.release(key)
 
     def _command(self, grant: Grant) -> Command | None:
         """What ends it. An anonymous user's token is nobody's in particular: ending it would end every guest."""

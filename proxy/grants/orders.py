@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from proxy.grants.blocks import Block, Blocks, Store
+from proxy.grants.blocks import Blocks, Store
 from proxy.grants.endings import Endings
 from proxy.grants.grant import TOKEN, Grant
 from proxy.grants.registry import Registry
 from proxy.policy.decision import Request
+from proxy.stores.blocks import Block
+from proxy.wire.connections import Connection
 
 LISTED: Final = 10_000
 """Connections that are listed at most."""
@@ -67,13 +69,14 @@ class Orders:
         self._blocks.remove(user)
         self._endings.spare(_everything(user, 0, 0).key)
 
-    def revoke(self, token: str) -> None:
-        """End what the token with this `jti` has given and may still give."""
+    async def revoke(self, token: str) -> bool:
+        """End what the token with this `jti` has given and may still give; False if it is not known here."""
         grant = self._registry.of_token(token)
         if grant is not None:
             self._end(grant)
+        return grant is not None
 
-    def outdate(self, user: str, before_s: int | None, channel: str | None) -> None:
+    async def outdate(self, user: str, before_s: int | None, channel: str | None) -> None:
         """End what tokens of a user give that were minted before then (epoch seconds, None: now), on one channel or altogether."""
         before_ms = self._clock() if before_s is None else before_s * 1000
         for key in self._registry.of_user(user):
@@ -81,11 +84,23 @@ class Orders:
             if grant is not None and grant.minted and grant.since_ms <= before_ms and channel in (None, grant.channel):
                 self._end(grant)
 
-    def connections(self, user: str | None) -> Sequence[Grant]:
+    def connections(self, user: str | None) -> Sequence[Connection]:
         """Give the connections of a user, or of everybody: at most `LISTED`, and of tokens none, since they have no client."""
         keys = self._registry.of_user(user) if user is not None else self._registry.keys()
         found = (self._registry.get(key) for key in keys if not key[1] and not key[0].startswith(TOKEN))
-        return [grant for grant, _ in zip((grant for grant in found if grant is not None), range(LISTED), strict=False)]
+        return [self._connection(grant) for grant, _ in zip((grant for grant in found if grant), range(LISTED), strict=False)]
+
+    def _connection(self, grant: Grant) -> Connection:
+        request = grant.request
+        channels = (key[1] for key in self._registry.of_user(request.user or "") if key[0] == grant.holder and key[1])
+        return Connection(
+            client=grant.holder,
+            user=request.user or "",
+            transport=request.transport or "",
+            name=request.name,
+            version=request.version,
+            channels=tuple(sorted(channels)),
+        )
 
     def _end(self, grant: Grant) -> None:
         self._endings.end(grant, self._clock(), final=True)

@@ -31,6 +31,9 @@ class Decider(Protocol):
     async def decide(self, request: Request) -> Allow | Deny:
         """Decide one request; a renewal takes nothing from the limit of its rule."""
 
+    def current(self, user: str | None, revision: str) -> bool:
+        """Whether an allowed decision of this revision about this user still counts."""
+
 
 class Redecision:
     """Grants that are to be asked again, each once; a second change during the first has them asked once more.
@@ -40,6 +43,9 @@ class Redecision:
 
     def __init__(self, registry: Registry, endings: Endings, gate: Decider, clock: Callable[[], int], grace_s: int) -> None:
         self.asked = 0
+        self.idle = asyncio.Event()
+        """Set while nothing waits and nothing is being asked, but for what could not be decided."""
+        self.idle.set()
         self._registry = registry
         self._endings = endings
         self._gate = gate
@@ -54,10 +60,14 @@ class Redecision:
         return len(self._waiting) + len(self._undecided)
 
     def hold(self, grant: Grant) -> None:
-        """Keep a new grant; if a fact of it changed while it was being decided, it is asked again at once."""
+        """Keep a new grant; if its ground shifted while it was being decided, it is asked again at once."""
         self._endings.lift(grant)
-        if not self._registry.hold(grant):
+        if not (self._registry.hold(grant) and self._gate.current(grant.request.user, grant.revision)):
             self.ask((grant.key,))
+
+    def release(self, holder: str, channel: str) -> None:
+        """Forget a grant that was not prolonged."""
+        self._registry.release((holder, channel))
 
     def ask(self, keys: Iterable[Key]) -> int:
         """Have grants asked again, for a cause that happened now; gives their number."""
@@ -65,7 +75,9 @@ class Redecision:
         before = len(self._waiting)
         for key in keys:
             self._waiting.setdefault(key, now_ms)
-        self._wake.set()
+        if self._waiting:
+            self.idle.clear()
+            self._wake.set()
         return len(self._waiting) - before
 
     async def run(self) -> None:
@@ -74,6 +86,7 @@ class Redecision:
         again_s = sweep_s = 0.0
         while True:
             if not self._waiting:
+                self.idle.set()
                 await pause(self._wake, AGAIN_S if self._undecided else SWEEP_S)
             if loop.time() >= sweep_s:
                 self._registry.expire()

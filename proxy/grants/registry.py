@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Final
+from typing import Final, TypeAlias
 
 from proxy.grants.grant import TOKEN, Grant, Key
 from proxy.grants.index import Index
@@ -17,6 +17,9 @@ STEP_S: Final = 8
 
 RECENT_S: Final = 60
 """Seconds that an invalidation is remembered: longer than any decision takes, so that none made with a stale fact slips in behind it."""
+
+_Changed: TypeAlias = str | FactKey
+"""A topic, or the name of a fact alone in a tuple: all of that fact."""
 
 
 class Registry:
@@ -37,10 +40,11 @@ class Registry:
         self._rules: Index[str, Key] = Index()
         self._facts: Index[FactKey, Key] = Index()
         self._topics: Index[str, FactKey] = Index()
+        self._named: dict[FactKey, tuple[str, ...]] = {}
         self._tokens: dict[str, Key] = {}
         self._ends: dict[int, list[Key]] = {}
-        self._dropped: dict[str, int] = {}
-        self._drops: deque[tuple[int, str]] = deque()
+        self._dropped: dict[_Changed, int] = {}
+        self._drops: deque[tuple[int, _Changed]] = deque()
 
     def __len__(self) -> int:
         """Give the number of grants."""
@@ -75,7 +79,7 @@ class Registry:
         if grant is None:
             return
         request = grant.request
-        if grant.minted:
+        if self._tokens.get(grant.holder) == key:
             del self._tokens[grant.holder]
         self._users.discard(request.user or "", key)
         self._rules.discard(grant.rule, key)
@@ -83,8 +87,18 @@ class Registry:
             self._channels.discard(request.channel, key)
         for fact in grant.facts:
             if self._facts.discard(fact, key):
-                for topic in self._topics_of(fact):
-                    self._topics.discard(topic, fact)
+                self._unlist(fact)
+
+    def release(self, key: Key) -> None:
+        """Forget what has ended: a grant, and with a connection its subscriptions."""
+        grant = self._grants.get(key)
+        if grant is None:
+            return
+        self.drop(key)
+        if not key[1]:
+            for other in self.of_user(grant.request.user or ""):
+                if other[0] == key[0]:
+                    self.drop(other)
 
     def keys(self) -> Iterator[Key]:
         """Give all keys, as they are now."""
@@ -108,16 +122,33 @@ class Registry:
         return tuple(key for rule in self._rules if changed(rule) for key in self._rules.get(rule))
 
     def resting_on(self, topics: Iterable[str]) -> tuple[Key, ...]:
-        """Give the grants that rest on facts of these topics, once each, and remember that the topics were invalidated now."""
+        """Give the grants that rest on facts of these topics, once each, and remember that those were invalidated now."""
         now_ms = self._clock()
         self._forget(now_ms)
         found: dict[Key, None] = {}
         for topic in topics:
-            self._dropped[topic] = now_ms
-            self._drops.append((now_ms, topic))
+            self._note(topic, now_ms)
             for fact in self._topics.get(topic):
                 found.update(dict.fromkeys(self._facts.get(fact)))
         return tuple(found)
+
+    def resting_on_facts(self, names: frozenset[str]) -> tuple[Key, ...]:
+        """Give the grants that rest on facts with these names, once each, and remember that all of those were invalidated now."""
+        now_ms = self._clock()
+        self._forget(now_ms)
+        found: dict[Key, None] = {}
+        for name in names:
+            self._note((name,), now_ms)
+        for fact in self._facts:
+            if fact[0] in names:
+                found.update(dict.fromkeys(self._facts.get(fact)))
+        return tuple(found)
+
+    def relist(self) -> None:
+        """Find out anew which topics invalidate the facts, since they are declared otherwise."""
+        for fact in tuple(self._facts):
+            self._unlist(fact)
+            self._list(fact)
 
     def expire(self) -> int:
         """Forget the grants that ended more than `SLACK_S` ago and give their number."""
@@ -128,7 +159,7 @@ class Registry:
                 grant = self._grants.get(key)
                 # it may have been prolonged since, and stands under another step then
                 if grant is not None and grant.end_s is not None and grant.end_s // STEP_S == step:
-                    self.drop(key)
+                    self.release(key)
                     gone += 1
         return gone
 
@@ -146,15 +177,23 @@ class Registry:
     def _enter(self, key: Key, grant: Grant) -> None:
         request = grant.request
         if grant.minted:
-            self._tokens[grant.holder] = key
+            self._tokens.setdefault(grant.holder, key)  # of a connection's token, that of the connection, which comes first
         self._users.add(request.user or "", key)
         self._rules.add(grant.rule, key)
         if request.channel is not None:
             self._channels.add(request.channel, key)
         for fact in grant.facts:
             if self._facts.add(fact, key):
-                for topic in self._topics_of(fact):
-                    self._topics.add(topic, fact)
+                self._list(fact)
+
+    def _list(self, fact: FactKey) -> None:
+        topics = self._named[fact] = tuple(self._topics_of(fact))
+        for topic in topics:
+            self._topics.add(topic, fact)
+
+    def _unlist(self, fact: FactKey) -> None:
+        for topic in self._named.pop(fact):
+            self._topics.discard(topic, fact)
 
     def _replace(self, key: Key, before: Grant, grant: Grant) -> None:
         self._grants[key] = grant
@@ -171,10 +210,18 @@ class Registry:
         if not self._dropped:
             return True
         self._forget(self._clock())
-        return not any(self._dropped.get(topic, -1) >= grant.decided_ms for fact in grant.facts for topic in self._topics_of(fact))
+        return not any(self._changed(fact, grant.decided_ms) for fact in grant.facts)
+
+    def _changed(self, fact: FactKey, since_ms: int) -> bool:
+        changes: list[_Changed] = [fact[:1], *self._named.get(fact, ())]
+        return any(self._dropped.get(change, -1) >= since_ms for change in changes)
+
+    def _note(self, change: _Changed, now_ms: int) -> None:
+        self._dropped[change] = now_ms
+        self._drops.append((now_ms, change))
 
     def _forget(self, now_ms: int) -> None:
         while self._drops and self._drops[0][0] < now_ms - RECENT_S * 1000:
-            at_ms, topic = self._drops.popleft()
-            if self._dropped.get(topic) == at_ms:
-                del self._dropped[topic]
+            at_ms, change = self._drops.popleft()
+            if self._dropped.get(change) == at_ms:
+                del self._dropped[change]

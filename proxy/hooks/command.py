@@ -25,21 +25,21 @@ class Command(ABC, Generic[_Asked, _Granted]):
         """What the gate is asked."""
 
     @abstractmethod
-    def grant(self, allow: Allow, now_ms: int) -> _Granted | Refused:
+    def grant(self, allow: Allow, asked: Request) -> _Granted | Refused:
         """What an allowed command is answered."""
 
     def now(self, command: _Asked) -> _Granted | Refused | None:
         """Answer the hook if nothing has to be waited for, else None; nothing has happened then."""
-        now_ms = self._clock()
-        found = self._gate.now(self.ask(command, now_ms))
-        return None if found is None else self._reply(found, now_ms)
+        asked = self.ask(command, self._clock())
+        found = self._gate.now(asked)
+        return None if found is None else self._reply(found, asked)
 
     async def __call__(self, command: _Asked) -> _Granted | Refused:
         """Answer the hook."""
-        now_ms = self._clock()
-        return self._reply(await self._gate.decide(self.ask(command, now_ms)), now_ms)
+        asked = self.ask(command, self._clock())
+        return self._reply(await self._gate.decide(asked), asked)
 
-    def _reply(self, found: Allow | Deny, now_ms: int) -> _Granted | Refused:
+    def _reply(self, found: Allow | Deny, asked: Request) -> _Granted | Refused:
         if found.__class__ is Allow:
-            return self.grant(found, now_ms)
+            return self.grant(found, asked)
         return self._answers.command(found)  # type: ignore[arg-type]  # the other of the two

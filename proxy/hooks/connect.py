@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from proxy.hooks import leases
 from proxy.hooks.answers import Answers
-from proxy.hooks.ports import Clock, Decider, Identifier, Watch
+from proxy.hooks.ports import Clock, Decider, Identifier, Ledger, Watch
 from proxy.identity.chain import Credentials, Refusal
 from proxy.policy.decision import UNCHANGED, Allow, Deny, Request
 from proxy.policy.policy import Person
@@ -16,12 +16,13 @@ from proxy.wire.requests import ConnectRequest
 class Connect:
     """Finds out who it is, then asks whether they may connect; `watch` is told of those that nobody knows."""
 
-    def __init__(self, gate: Decider, chain: Identifier, answers: Answers, clock: Clock, watch: Watch) -> None:
+    def __init__(self, gate: Decider, chain: Identifier, answers: Answers, clock: Clock, watch: Watch, ledger: Ledger) -> None:
         self._gate = gate
         self._chain = chain
         self._answers = answers
         self._clock = clock
         self._watch = watch
+        self._ledger = ledger
 
     async def __call__(self, request: ConnectRequest, headers: Mapping[str, str] | None) -> ConnectReply:
         """Answer the hook; `headers` is None when a credential is repeated, which makes its bearer nobody."""
@@ -44,9 +45,12 @@ class Connect:
             return self._answers.connection(deny)
         asked.user, asked.meta = person.user, person.meta
         decision = await self._gate.decide(asked)
-        if isinstance(decision, Allow):
-            return _connected(person, decision, leases.end(decision, now_ms))
-        return self._answers.connection(decision)
+        if not isinstance(decision, Allow):
+            return self._answers.connection(decision)
+        ends = [each for each in (leases.end(decision, now_ms), person.expires_at) if each is not None]
+        end = min(ends, default=None)
+        self._ledger.connected(asked, decision, end)
+        return _connected(person, decision, end)
 
     async def _identify(self, request: ConnectRequest, headers: Mapping[str, str] | None) -> Person | Refusal:
         if headers is None:
@@ -56,11 +60,10 @@ class Connect:
 
 
 def _connected(person: Person, allow: Allow, end: int | None) -> Connected:
-    ends = [each for each in (end, person.expires_at) if each is not None]
     info = person.info if allow.info is UNCHANGED else allow.info
     return Connected(
         user=person.user,
-        expire_at=min(ends, default=None),
+        expire_at=end,
         info=_given(info),
         data=_given(allow.data),
         meta=None if person.meta is None else dict(person.meta),

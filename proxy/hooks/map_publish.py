@@ -26,7 +26,7 @@ class MapPublish(Command[MapPublishRequest, MapPublished]):
             timestamp_ms=now_ms,
         )
 
-    def grant(self, allow: Allow, now_ms: int) -> MapPublished:  # noqa: ARG002 - a key has no end of ours
+    def grant(self, allow: Allow, asked: Request) -> MapPublished:  # noqa: ARG002 - nothing is kept of it
         """What an allowed write is answered."""
         return MapPublished(
             data=outgoing(allow),

@@ -22,6 +22,6 @@ class MapRemove(Command[MapRemoveRequest, MapRemoved]):
             timestamp_ms=now_ms,
         )
 
-    def grant(self, allow: Allow, now_ms: int) -> MapRemoved:  # noqa: ARG002 - a removal has no end
+    def grant(self, allow: Allow, asked: Request) -> MapRemoved:  # noqa: ARG002 - nothing is kept of it
         """What an allowed removal is answered."""
         return MapRemoved(tags=allow.tags or {}, idempotency_key=allow.idempotency_key or None)

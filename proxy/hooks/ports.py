@@ -1,11 +1,12 @@
 """What the hooks ask of others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
 
 from proxy.identity.chain import Credentials, Refusal
 from proxy.policy.decision import Allow, Deny, Request
 from proxy.policy.policy import Person
+from proxy.wire.api import Command, Outcome
 
 Clock: TypeAlias = Callable[[], int]
 """Gives epoch milliseconds."""
@@ -33,6 +34,9 @@ class Identifier(Protocol):
     async def identify(self, credentials: Credentials) -> Person | Refusal:
         """Find out who shows these credentials."""
 
+    async def recall(self, credentials: Credentials, user: str) -> Person | Refusal | None:
+        """Find out who shows them now, since `user` was connected by them; None when they say nothing."""
+
 
 class Grace(Protocol):
     """How long something lives on while nobody can decide about it."""
@@ -42,3 +46,30 @@ class Grace(Protocol):
 
     def settle(self, key: Renewed) -> None:
         """Forget the trouble with it: there was a decision."""
+
+
+class Ledger(Protocol):
+    """Where it is written down what was allowed, so that it can be taken back; `end_s` is when that ends by itself, in epoch seconds."""
+
+    def connected(self, request: Request, allow: Allow, end_s: int | None) -> None:
+        """A connection was allowed or prolonged, with the subscriptions that it begins with."""
+
+    def subscribed(self, request: Request, allow: Allow, end_s: int | None) -> None:
+        """A subscription was allowed or prolonged."""
+
+    def ended(self, client: str, channel: str) -> None:
+        """A connection (channel `""`) or a subscription was not prolonged."""
+
+
+class Applications(Protocol):
+    """The applications that a policy names."""
+
+    async def forward(self, remote: str, path: str, told: Mapping[str, object]) -> object:
+        """Give what an application replies to this; raises `FactFault`."""
+
+
+class Courier(Protocol):
+    """The way to Centrifugo's server API."""
+
+    async def send(self, command: Command, /) -> Outcome:
+        """Have one command carried out; raises `DeliveryFault` and `Overload`."""

@@ -25,7 +25,7 @@ class Publish(Command[PublishRequest, Published]):
             timestamp_ms=now_ms,
         )
 
-    def grant(self, allow: Allow, now_ms: int) -> Published:  # noqa: ARG002 - a publication has no end
+    def grant(self, allow: Allow, asked: Request) -> Published:  # noqa: ARG002 - nothing is kept of it
         """What an allowed publication is answered."""
         return Published(
             data=outgoing(allow),

@@ -1,15 +1,21 @@
 """The chain of identities: the first that knows the credential decides who it is."""
 
+import asyncio
+import copy
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from proxy.errors import SetupFault
+from proxy.errors import FactFault
 from proxy.identity.guest import GUEST
-from proxy.identity.jwt import Claims, Tokens, issuer
-from proxy.policy.declared import GuestIdentity, HttpIdentity, Identity, Place
+from proxy.identity.jwks import KeySet
+from proxy.identity.jwt import Fixed, Keys, Tokens, issuer
+from proxy.identity.keys import declared
+from proxy.identity.session import Session
+from proxy.policy.declared import HttpIdentity, Identity, JwtIdentity, Place
 from proxy.policy.policy import Person, Policy, Seen
+from proxy.stores.remote import Remote
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -24,49 +30,93 @@ class Credentials:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """It is nobody, or nobody can say who it is."""
+    """It is nobody, or nobody can say who it is; `detail` is for operators."""
 
     reason: Literal["no_identity", "fact_error"]
+    detail: str = ""
 
 
 NOBODY = Refusal(reason="no_identity")
+"""What every credential gets that does not count, whatever is wrong with it."""
 
 
 class Chain:
     """The identities of a policy, in order.
 
-    A token that one of them knows and refuses ends the chain: a bad credential does not make a guest. `clock` gives epoch seconds.
-    Raises `SetupFault` for keys that cannot be used and for kinds of identities that are not supported yet.
+    A token that one of them knows and refuses ends the chain: a bad credential does not make a guest. An identity that cannot be asked
+    ends it, too. `variables` hold keys and addresses, `clock` gives epoch seconds. Raises `SetupFault` for those that cannot be used.
     """
 
-    def __init__(self, policy: Policy, secrets: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, policy: Policy, variables: Mapping[str, str], clock: Callable[[], float] = time.time) -> None:
         self._policy = policy
         self._clock = clock
-        self._links = [_tokens(identity, secrets, clock) for identity in policy.identities]
-        self._issuers = {tokens.issuer for tokens in self._links if tokens}
+        links = [_link(identity, policy, variables, clock) for identity in policy.identities]
+        self._links = [link for link in links if link]
+        self._issuers = {link.issuer for link in self._links if isinstance(link, Tokens)}
+
+    def under(self, policy: Policy) -> "Chain":
+        """The same chain for a policy that declares the same identities and applications: it keeps its keys and connections."""
+        other = copy.copy(self)
+        other._policy = policy  # noqa: SLF001 - a copy of its own
+        return other
+
+    def shares(self, other: "Chain") -> bool:
+        """Whether closing one closes the other."""
+        return self._links is other._links  # noqa: SLF001 - of the same kind
 
     async def identify(self, credentials: Credentials) -> Person | Refusal:
         """Who it is. The guest is a person with the user `""`; without a guest identity, no credential is a refusal."""
-        for tokens in self._links:
-            found = self._bearer(tokens, credentials) if tokens else GUEST
-            if found is not None:
-                return found
-        return NOBODY
+        found, _ = await self._ask(credentials)
+        return found or (GUEST if self._policy.guests else NOBODY)
 
-    def _bearer(self, tokens: Tokens, credentials: Credentials) -> Person | Refusal | None:
+    async def recall(self, credentials: Credentials, user: str) -> Person | Refusal | None:
+        """Who it is now whom a connection was granted to as `user`; None when nothing is shown that could say it.
+
+        Sessions that the application no longer knows refuse everybody but a guest.
+        """
+        found, asked = await self._ask(credentials)
+        return found or (NOBODY if asked and user else None)
+
+    async def probe(self) -> Mapping[str, str]:
+        """What is wrong with each identity that asks others, by its name; `""` for nothing."""
+        troubles = await asyncio.gather(*(_probe(link) for link in self._links))
+        return {link.name: trouble for link, trouble in zip(self._links, troubles, strict=True)}
+
+    async def close(self) -> None:
+        """End what is in flight and close all connections."""
+        await asyncio.gather(*(link.keys.close() if isinstance(link, Tokens) else link.close() for link in self._links))
+
+    async def _ask(self, credentials: Credentials) -> tuple[Person | Refusal | None, bool]:
+        """Who it is, None if no identity knows; and whether an application was asked that did not know."""
+        asked = False
+        try:
+            for link in self._links:
+                if isinstance(link, Tokens):
+                    found = await self._bearer(link, credentials)
+                elif answer := await link.ask(credentials.headers):
+                    asked = True
+                    found = self._person(link.name, answer.reply, credentials) if answer.known else None
+                else:
+                    found = None
+                if found:
+                    return found, asked
+        except FactFault as fault:
+            return Refusal(reason="fact_error", detail=str(fault)), asked
+        return None, asked
+
+    async def _bearer(self, tokens: Tokens, credentials: Credentials) -> Person | Refusal | None:
         for place in tokens.places:
             if token := find(place, credentials):
                 said = issuer(token)
                 if said == tokens.issuer:
-                    return self._person(tokens.name, tokens.claims(token), credentials)
+                    claims = await tokens.claims(token)
+                    return NOBODY if claims is None else self._person(tokens.name, claims, credentials)
                 if said not in self._issuers:
                     return NOBODY
         return None
 
-    def _person(self, name: str, claims: Claims | None, credentials: Credentials) -> Person | Refusal:
-        if claims is None:
-            return NOBODY
-        seen = Seen(source=claims, headers=credentials.headers, data=credentials.data, name=credentials.name, version=credentials.version)
+    def _person(self, name: str, source: object, credentials: Credentials) -> Person | Refusal:
+        seen = Seen(source=source, headers=credentials.headers, data=credentials.data, name=credentials.name, version=credentials.version)
         person = self._policy.person(name, seen)
         if person is None or (person.expires_at is not None and person.expires_at <= self._clock()):
             return NOBODY
@@ -103,7 +153,23 @@ def _datum(path: str, data: object) -> str:
     return data if isinstance(data, str) else ""
 
 
-def _tokens(identity: Identity, secrets: Mapping[str, str], clock: Callable[[], float]) -> Tokens | None:
+def _link(identity: Identity, policy: Policy, variables: Mapping[str, str], clock: Callable[[], float]) -> Tokens | Session | None:
     if isinstance(identity, HttpIdentity):
-        raise SetupFault(f"the policy's identity {identity.name} asks over http, which is not supported yet: use jwt or guest")
-    return None if isinstance(identity, GuestIdentity) else Tokens(identity, secrets, clock)
+        return Session(identity, Remote(policy.remotes[identity.remote], variables))
+    if isinstance(identity, JwtIdentity):
+        return Tokens(identity, _keys(identity, variables), clock)
+    return None
+
+
+def _keys(identity: JwtIdentity, variables: Mapping[str, str]) -> Keys:
+    if isinstance(identity.keys, str):
+        return KeySet(identity.name, identity.keys, identity.algorithms)
+    return Fixed(declared(identity, identity.keys, variables))
+
+
+async def _probe(link: Tokens | Session) -> str:
+    try:
+        await (link.keys.probe() if isinstance(link, Tokens) else link.remote.reach())
+    except FactFault as fault:
+        return str(fault)
+    return ""

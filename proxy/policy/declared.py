@@ -16,10 +16,11 @@ class Variable:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
-    """A database; `url` holds a SQLAlchemy URL."""
+    """A database; `url` holds a SQLAlchemy URL, `listen` a channel whose notifications name topics."""
 
     name: str
     url: Variable
+    listen: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +59,16 @@ class PythonSource:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """A typed fact: `fit` checks a loaded value (raises `Misfit`); times are milliseconds, `topics` hold `{parameter}`s."""
+    """A typed fact: `fit` checks a loaded value (raises `Misfit`); times are milliseconds, `topics` hold `{parameter}`s.
+
+    `takes` are the types of the parameters; `batch` says for how many keys one query asks at most.
+    """
 
     name: str
     parameters: tuple[str, ...]
+    takes: tuple[Type, ...]
     type: Type
-    fit: Fit
+    fit: Fit = dataclasses.field(compare=False)  # follows from the type
     nullable: bool
     source: SqlSource | HttpSource | PythonSource
     ttl_ms: int
@@ -71,6 +76,7 @@ class Fact:
     max_entries: int
     timeout_ms: int
     topics: tuple[str, ...]
+    batch: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,10 @@ def changed(before: Policy, after: Policy) -> Callable[[str], bool]:
 
 
 class Digests:
-    """A digest for each unit of a policy: `connect`, or a pattern and an operation, as the ids of their rules begin."""
+    """A digest for each unit of a policy: `connect`, `PATTERN/OP`, `rpc/METHOD`, `service/NAME/METHOD`, as the ids of rules begin.
+
+    `identity/NAME` is one too.
+    """
 
     def __init__(self, policy: Policy) -> None:
         decider = policy.decider
@@ -35,23 +38,29 @@ class Digests:
         self._facts = policy.facts
         self._shared = repr((policy.guests, policy.meta, sorted(policy.databases.items()), sorted(policy.remotes.items())))
         self._lets: dict[int, str] = {}
+        self._codes: dict[int, str] = {}
         self._units: Mapping[str, object] = {
             "connect": decider.plans.connect,
             **{f"{pattern.text}/{op}": plan for pattern, plans in decider.plans.channels for op, plan in plans.items()},
+            **{f"rpc/{method}": plan for method, plan in decider.plans.rpcs.items()},
+            **{f"service/{name}/{method}": plan for name, plans in decider.plans.services.items() for method, plan in plans.items()},
+            **{f"identity/{name}": plan for name, plan in decider.plans.people.items()},
         }
 
     def of(self, unit: str) -> str:
         """Give the digest of a unit, `""` for one that the policy does not have."""
+        own = self.own(unit)
+        return own and _digest(self._shared, own)
+
+    def own(self, unit: str) -> str:
+        """Give the digest of a unit without what all units share: who is admitted, the type of meta, where facts come from."""
         found = self._units.get(unit)
-        return "" if found is None else _digest(self._shared, *self._written(found))
+        return "" if found is None else _digest(*self._written(found))
 
     def _written(self, value: object) -> Iterator[str]:
         match value:
             case Code():
-                yield from self._written(value.node)
-                yield f"{value.payload}{sorted(value.uses.names)}"
-                yield from (self._let(slot) for slot in sorted(value.uses.direct))
-                yield from (self._fact(name) for name in sorted(value.uses.facts))
+                yield self._code(value)
             case Schema():
                 yield value.digest
             case tuple() | list():
@@ -65,6 +74,17 @@ class Digests:
                         yield from self._written(getattr(value, field.name))
             case _:
                 yield repr(value)
+
+    def _code(self, code: Code) -> str:
+        """The digest of an expression, which many operations share."""
+        if id(code) not in self._codes:
+            self._codes[id(code)] = _digest(
+                *self._written(code.node),
+                f"{code.payload}{sorted(code.uses.names)}",
+                *(self._let(slot) for slot in sorted(code.uses.direct)),
+                *(self._fact(name) for name in sorted(code.uses.facts)),
+            )
+        return self._codes[id(code)]
 
     def _let(self, slot: int) -> str:
         if slot not in self._lets:

@@ -1,6 +1,7 @@
 """What each built-in function and method of the language does to values; the meaning is CEL's. All raise `Failed`."""
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 from proxy.policy.operations import Failed, int64
 from proxy.policy.types import INT_MAX, INT_MIN, describe
@@ -56,9 +57,18 @@ def text(value: object) -> str:
     raise Failed(f"expected string, found {describe(value)}")
 
 
+def matches(value: object, pattern: Any) -> bool:  # noqa: ANN401 - re2 has no types
+    """`value.matches(pattern)`, of a compiled pattern."""
+    try:
+        return pattern.search(text(value)) is not None
+    except UnicodeEncodeError:
+        raise Failed("the string holds half of a character") from None
+
+
 def lower_ascii(value: object) -> str:
     """`value.lowerAscii()`: A to Z only."""
-    return text(value).translate(_LOWER)
+    found = text(value)
+    return found.lower() if found.isascii() else found.translate(_LOWER)
 
 
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}

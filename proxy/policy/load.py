@@ -4,11 +4,12 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from proxy.policy.checking.check import Checker
+from proxy.policy.checking.check import Checker, Set
 from proxy.policy.checking.world import Book, meant
-from proxy.policy.findings import SEVERITIES, Finding, Position
+from proxy.policy.findings import SEVERITIES, Enough, Finding, Objection, Position, worst
 from proxy.policy.policy import Policy
 from proxy.policy.reading import statements
+from proxy.policy.reading.lex import decoded
 from proxy.policy.reading.parse import parse_file, parse_trials
 
 
@@ -36,8 +37,10 @@ def load(files: Mapping[str, bytes]) -> Loaded:
     nodes: list[statements.Statement] = []
     comments: list[statements.Comment] = []
     for name in sorted(n for n in files if n.endswith(".policy")):
-        text = _decode(name, files[name], book)
-        if text is None:
+        try:
+            text = decoded(name, files[name])
+        except Objection as objection:
+            book.findings.append(objection.finding)
             continue
         if name.endswith(".test.policy"):
             book.findings += parse_trials(name, text)[1]
@@ -46,19 +49,18 @@ def load(files: Mapping[str, bytes]) -> Loaded:
         book.findings += findings
         nodes += parsed.statements
         comments += parsed.comments
-    checked = Checker(nodes, files, book).check()
+    checked = _checked(nodes, files, book)
     _whole(files, nodes, book)
-    findings = _silenced(book, comments)
-    policy = None if book.broken else Policy(checked, book, revision(files))
-    return Loaded(policy=policy, findings=tuple(sorted(findings, key=lambda f: f.at)))
+    findings = worst(_silenced(book, comments))
+    policy = None if book.broken or checked is None else Policy(checked, book, revision(files))
+    return Loaded(policy=policy, findings=tuple(findings))
 
 
-def _decode(name: str, raw: bytes, book: Book) -> str | None:
+def _checked(nodes: Sequence[statements.Statement], files: Mapping[str, bytes], book: Book) -> Set | None:
     try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        book.find("syntax", Position(file=name, line=line, column=1), "the file is not UTF-8 here", "save it as UTF-8")
+        return Checker(nodes, files, book).check()
+    except Enough as enough:
+        book.findings.append(enough.finding)
         return None
 
 

@@ -11,6 +11,7 @@ METHODS = (
     *("publish", "broadcast", "batch", "subscribe", "unsubscribe", "disconnect", "refresh", "presence", "presence_stats", "history"),
     *("history_remove", "channels", "info", "rpc", "map_publish", "map_remove", "map_read_state", "map_read_stream", "map_stats"),
     *("map_clear", "shared_poll_publish", "block_user", "unblock_user", "revoke_token", "invalidate_user_tokens", "connections"),
+    *("invalidate", "explain", "reload"),
 )
 """Server API methods that a service may be allowed."""
 

@@ -7,13 +7,26 @@ that Python means the same, the exact one (`proxy.policy.deciding.evaluate`) alw
 import math
 import operator
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.policy.types import INT_MAX, INT_MIN, describe
+
+if TYPE_CHECKING:
+    from proxy.policy.meter import Meter
+
+LEVELS = 1000
+"""How deep values that are compared may nest: more than JSON readers take."""
+
+GRAIN = 64
+"""Characters that are handled in one step."""
 
 
 class Failed(Exception):
     """An expression has no value; CEL's operators may absorb it."""
+
+
+class Exhausted(Failed):
+    """The steps of the decision are spent; unlike other errors it is never absorbed, the whole expression ends with it."""
 
 
 def truth(value: object) -> bool:
@@ -105,62 +118,114 @@ def remainder(left: object, right: object) -> object:
 _NUMBERS = (int, float)
 
 
-def equal(left: object, right: object) -> bool:
-    """`==`: numbers by value, null with anything, lists and maps member by member absorbing errors as `&&` does."""
+def equal(meter: "Meter", left: object, right: object) -> bool:
+    """`==`: numbers by value, null with anything, lists and maps member by member absorbing errors as `&&` does.
+
+    The members are paid for.
+    """
+    kind = type(left)
+    if kind is type(right) and (kind is list or kind is dict):
+        return _every(meter, left, right)
+    return _same(left, right)
+
+
+def _same(left: object, right: object) -> bool:
     kind, other = type(left), type(right)
     if left is None or right is None:
         return left is right
-    if kind is other and kind in (bool, int, float, str):
+    if (kind is other and kind in _SCALARS) or (kind in _NUMBERS and other in _NUMBERS):
         return left == right
-    if kind in _NUMBERS and other in _NUMBERS:
-        return left == right
-    if kind is list and other is list:
-        return _alike(left, right)  # type: ignore[arg-type]
-    if kind is dict and other is dict:
-        return left.keys() == right.keys() and _every((left[k], right[k]) for k in left)  # type: ignore[attr-defined, index]
     raise _pair("==", left, right)
 
 
-def _alike(left: list[object], right: list[object]) -> bool:
-    return len(left) == len(right) and _every(zip(left, right, strict=True))
+_SCALARS = (str, int, bool, float)
 
 
-def _every(pairs: Iterable[tuple[object, object]]) -> bool:
+def _every(meter: "Meter", left: object, right: object) -> bool:
+    """Level by level, since recursion would end at the stack; a difference anywhere absorbs every error."""
     failed: Failed | None = None
-    for left, right in pairs:
-        try:
-            if not equal(left, right):
-                return False
-        except Failed as error:
-            failed = error
+    level: list[tuple[object, object]] = [(left, right)]
+    for _ in range(LEVELS):
+        below: list[tuple[object, object]] = []
+        for one, other in level:
+            kind = type(one)
+            if kind is type(other) and (kind is list or kind is dict):
+                found = _members(meter, one, other)
+                if found is None:
+                    return False
+                below.extend(found)
+                continue
+            try:
+                if not _same(one, other):
+                    return False
+            except Failed as error:
+                failed = error
+        if not below:
+            break
+        level = below
+    else:
+        failed = Failed("nested too deeply to compare")
     if failed:
         raise failed
     return True
 
 
-def unequal(left: object, right: object) -> bool:
+_OPENING = 4
+"""Steps that it takes to look into two lists or maps, before any member is compared."""
+
+
+def _members(meter: "Meter", left: Any, right: Any) -> Iterable[tuple[object, object]] | None:  # noqa: ANN401 - two lists or two maps
+    """The pairs of members of two lists or two maps, paid for with their texts; None where one has what the other has not."""
+    meter.spend(_OPENING)
+    if len(left) != len(right):
+        return None
+    meter.spend(len(left))
+    if type(left) is dict:
+        if left.keys() != right.keys():
+            return None
+        pairs = [(item, right[key]) for key, item in left.items()]
+    else:
+        pairs = list(zip(left, right, strict=True))
+    meter.spend(sum(len(item) // GRAIN for item, _ in pairs if type(item) is str))
+    return pairs
+
+
+def unequal(meter: "Meter", left: object, right: object) -> bool:
     """`!=`."""
-    return not equal(left, right)
+    return not equal(meter, left, right)
 
 
-def within(item: object, collection: object) -> bool:
-    """`in`: among the members of a list, absorbing errors as `||` does, or the keys of a map."""
+def within(meter: "Meter", item: object, collection: object) -> bool:
+    """`in`: among the members of a list, which are paid for, absorbing errors as `||` does; or the keys of a map."""
     if type(collection) is dict:
         if type(item) is not str:
             raise _pair("in", item, collection)
         return item in collection
     if type(collection) is not list:
         raise _pair("in", item, collection)
+    meter.spend(_visits(item, collection))
     failed: Failed | None = None
     for member in collection:
         try:
-            if equal(item, member):
+            if equal(meter, item, member):
                 return True
+        except Exhausted:
+            raise
         except Failed as error:
             failed = error
     if failed:
         raise failed
     return False
+
+
+def among(meter: "Meter", item: str, texts: list[str]) -> bool:
+    """`within` where the types are known."""
+    meter.spend(_visits(item, texts))
+    return item in texts
+
+
+def _visits(item: object, members: list[Any]) -> int:
+    return len(members) * (1 + len(item) // GRAIN) if type(item) is str else len(members)
 
 
 def _ordered(sign: str, compare: Callable[[Any, Any], bool]) -> Callable[[object, object], bool]:
@@ -203,17 +268,17 @@ def has(value: object, name: str) -> bool:
 
 
 BINARY: dict[str, Callable[[object, object], object]] = {
-    "==": equal,
-    "!=": unequal,
     "<": less,
     "<=": at_most,
     ">": more,
     ">=": at_least,
-    "in": within,
     "+": add,
     "-": subtract,
     "*": multiply,
     "/": divide,
     "%": remainder,
 }
-"""Operator sign to function."""
+"""Sign to function, of the operators that cost the same whatever they are given."""
+
+METERED: dict[str, Callable[["Meter", object, object], bool]] = {"==": equal, "!=": unequal, "in": within}
+"""Sign to function, of the operators that pay for members."""

@@ -16,6 +16,12 @@ from proxy.policy.types import INT_MAX
 _READABLE = "xyzabcdefghijklmnopqrstuvwABCDEFGHIJKLMNOPQRSTUVWXYZ1234567890"
 _ALPHABET = _READABLE + "".join(c for c in map(chr, range(0x21, 0x7F)) if c not in _READABLE)
 
+MOST = 20_000
+"""Sets of states that are looked at where more than two patterns meet."""
+
+_States = tuple[frozenset[int], ...]
+"""The states that each automaton may be in."""
+
 Class = int
 """A set of characters, a bit for each place in the alphabet: the lowest bit is the most readable one."""
 
@@ -117,6 +123,44 @@ def _steps(left: list[tuple[Class, int]], right: list[tuple[Class, int]]) -> Ite
             common = some & others
             if common:
                 yield next_left, next_right, _ALPHABET[(common & -common).bit_length() - 1]
+
+
+class Undecided(Exception):
+    """There is more to look at than is looked at."""
+
+
+def witness(inside: Sequence[Pattern], outside: Sequence[Pattern]) -> str | None:
+    """A shortest channel that matches each pattern `inside` and none `outside`, or None if there is none; raises `Undecided`."""
+    automata = [_automaton(pattern) for pattern in (*inside, *outside)]
+    start = tuple(frozenset({0}) for _ in automata)
+    reached = {start: ""}
+    waiting = collections.deque(reached)
+    while waiting:
+        here = waiting.popleft()
+        text = reached[here]
+        if [bool(states & each.ends) for states, each in zip(here, automata, strict=True)] == [True] * len(inside) + [False] * len(outside):
+            return text
+        if len(text) == LONGEST:
+            continue
+        for there, character in _together(automata, here, len(inside)):
+            if there not in reached:
+                reached[there] = text + character
+                waiting.append(there)
+        if len(reached) > MOST:
+            raise Undecided
+    return None
+
+
+def _together(automata: Sequence[_Automaton], here: _States, inside: int) -> Iterator[tuple[_States, str]]:
+    """Where each kind of character leads; characters that lead to the same states are one kind."""
+    moves = [[move for state in states for move in each.moves[state]] for each, states in zip(automata, here, strict=True)]
+    kinds = [_ANY]
+    for characters, _ in itertools.chain.from_iterable(moves):
+        kinds = [part for kind in kinds for part in (kind & characters, kind & ~characters) if part]
+    for kind in sorted(kinds, key=lambda kind: kind & -kind):  # what reads best first
+        there = tuple(frozenset(state for characters, state in each if characters & kind) for each in moves)
+        if all(there[:inside]):
+            yield there, _ALPHABET[(kind & -kind).bit_length() - 1]
 
 
 _Buckets = dict[str, dict[Shape, dict[tuple[str, ...], list[int]]]]

@@ -58,6 +58,7 @@ class Policy:
         self._people = checked.plans.people
         self._fit_meta = fit
         self.decider = Decider(checked.plans, self._statics, revision, guests=self.guests)
+        self.reads = {operation: checked.plans.reads(operation) for operation in ("connect", "subscribe")}
 
     def decide(self, request: Request, facts: Facts) -> Outcome:
         """Allow, Deny or the facts that must be loaded before asking again; total and pure."""

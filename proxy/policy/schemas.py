@@ -7,7 +7,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jsonschema_rs
@@ -34,6 +34,9 @@ _NOTES = frozenset(
     | {"deprecated", "description", "example", "examples", "readOnly", "title", "writeOnly"}
 )
 _BINDING = _ONE | _SOME | _NAMED | _ASSERTIONS
+_FOLLOWED = 200
+"""References of one schema that are followed; with more it counts as circular."""
+
 _FORMER = {"additionalItems": "items beside prefixItems", "dependencies": "dependentRequired or dependentSchemas"}
 
 _Object = Mapping[str, Any]
@@ -52,6 +55,8 @@ class Schema:
     fit: Fit
     """A copy of an accepted value in which `1.0` is 1 where the type is int, and 1 is 1.0 where it is double; `Misfit` beyond 64 bits."""
     validator: jsonschema_rs.Draft202012Validator
+    circular: bool = False
+    """Whether it refers to itself: listing what is wrong could then take time without end; accepting does not."""
     digest: str = ""
     """Of the file that it was read from."""
 
@@ -64,6 +69,8 @@ class Schema:
 
     def problem(self, value: object) -> str:
         """The first thing that is wrong, with its place and without the payload's values; empty when nothing is."""
+        if self.circular:
+            return "" if self.accepts(value) else "/: the value does not fit the schema"
         try:
             for error in self.validator.iter_errors(value):
                 return f"{_place(error.instance_path)}: {error.message}".encode("unicode_escape").decode()
@@ -83,7 +90,8 @@ def compile_schema(raw: bytes) -> Schema:
         _check_words(place, schema)
     renamed = any("$id" in schema for _, schema in nested[1:])  # then a local reference may start elsewhere
     found = ANY if renamed else derive(document)
-    return Schema(type=found, fit=refit(found), validator=validator, digest=hashlib.sha256(raw).hexdigest())
+    circular = renamed or _circular(nested)
+    return Schema(type=found, fit=refit(found), validator=validator, circular=circular, digest=hashlib.sha256(raw).hexdigest())
 
 
 def _decode(raw: bytes) -> object:
@@ -153,6 +161,18 @@ def _schemas(schema: Any, place: str = "") -> Iterator[tuple[str, _Object]]:  # 
     for word in schema.keys() & _NAMED:
         for name, item in schema[word].items():
             yield from _schemas(item, f"{place}/{word}/{name}")
+
+
+def _circular(nested: Sequence[tuple[str, _Object]]) -> bool:
+    """Whether references may lead back to where they stand; of others than plain pointers that is taken for granted."""
+    references = {place: f"{schema['$ref']}/" for place, schema in nested if "$ref" in schema}
+    plain = all(reference.startswith("#/") and not set(reference) & set("%~") for reference in references.values())
+    if not plain or len(references) > _FOLLOWED or any("$dynamicRef" in schema for _, schema in nested):
+        return True
+    leads = {target: {other for place, other in references.items() if f"{place}/".startswith(target[1:])} for target in references.values()}
+    for _ in references:  # each time without those that lead nowhere, until only circles are left
+        leads = {target: rest for target, others in leads.items() if (rest := others & leads.keys())}
+    return bool(leads)
 
 
 def _check_words(place: str, schema: _Object) -> None:

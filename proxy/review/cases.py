@@ -8,6 +8,7 @@ from proxy.policy.checking.plan import Plan, Plans
 from proxy.policy.checking.world import Book, meant
 from proxy.policy.decision import OPERATIONS, REASONS, UNCHANGED, Allow, Deny, Request
 from proxy.policy.findings import Objection, Position
+from proxy.policy.meter import Meter
 from proxy.policy.names import BUILTINS
 from proxy.policy.operations import Failed, equal
 from proxy.policy.policy import Policy
@@ -28,6 +29,8 @@ TRANSPORT: Final = "websocket"
 
 _RENEWALS: Final = {"refresh": "connect", "sub_refresh": "subscribe"}
 _PEOPLE: Final = (*OPERATIONS, "connect", "rpc", *_RENEWALS)
+_EXPLAIN: Final = "explain"
+_METHODS: Final = (*METHODS, _EXPLAIN)
 _NEVER: Final = frozenset(("allowed", "limit"))
 _MAPS: Final = frozenset(("meta", "headers", "labels", "tags"))
 
@@ -86,17 +89,17 @@ class Reader:
         if isinstance(case, Fail):
             name = case.fact.text
             if name not in self._policy.facts:
-                self._book.findings.append(unknown("fact", name, case.fact.at, self._policy.facts).finding)
+                self._book.note(unknown("fact", name, case.fact.at, self._policy.facts).finding)
             for inner in case.cases:
                 yield from self._case(inner, facts.without(name))
             return
         if isinstance(case, ServiceCase) and case.service.text not in self._policy.services:
-            self._book.findings.append(unknown("service", case.service.text, case.service.at, self._policy.services).finding)
+            self._book.note(unknown("service", case.service.text, case.service.at, self._policy.services).finding)
         for node in case.expectations:
             try:
                 yield self._expectation(case, node, facts)
             except Objection as objection:
-                self._book.findings.append(objection.finding)
+                self._book.note(objection.finding)
 
     def _expectation(self, case: As | ServiceCase, node: Expect, facts: Fixtures) -> Expectation:
         _once(node)
@@ -153,7 +156,7 @@ def _operation(case: As | ServiceCase, node: Expect) -> str:
     """The operation, once it is one and has a target exactly where it needs one."""
     op = node.operation.text
     service = isinstance(case, ServiceCase)
-    known = METHODS if service else _PEOPLE
+    known = _METHODS if service else _PEOPLE
     if op not in known:
         raise object_to("unknown-operation", node.operation.at, f'there is no operation "{op}" here', meant(op, known))
     fields, required = _fields(op, service=service)
@@ -166,6 +169,8 @@ def _operation(case: As | ServiceCase, node: Expect) -> str:
 
 def _fields(op: str, *, service: bool) -> tuple[str, bool]:
     """What stands behind an operation, and whether it must."""
+    if service and op == _EXPLAIN:
+        return "channel", False
     if service:
         method = METHODS[op]
         channels = {"channel", "channels"}
@@ -216,6 +221,6 @@ def _holds(data: object, members: Mapping[str, object]) -> bool:
 
 def _same(one: object, other: object) -> bool:
     try:
-        return equal(one, other)
+        return equal(Meter(), one, other)
     except Failed:
         return False

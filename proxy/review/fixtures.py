@@ -7,8 +7,10 @@ from typing import Any
 from proxy.policy.checking.world import Book, meant
 from proxy.policy.decision import FactKey, Known, Lost
 from proxy.policy.declared import Fact
-from proxy.policy.findings import Finding, Objection, Position
+from proxy.policy.findings import Enough, Finding, Objection, Position, worst
 from proxy.policy.policy import Policy
+from proxy.policy.reading.lex import decoded
+from proxy.policy.reading.parse import parse_trials
 from proxy.policy.reading.syntax import Expression, ListOf, Literal, MapOf, Paren
 from proxy.policy.reading.trials import Fixture
 from proxy.policy.types import Fit, Misfit
@@ -36,6 +38,26 @@ class Fixtures:
         return dataclasses.replace(self, failing=name)
 
 
+def read(files: Mapping[str, bytes], policy: Policy) -> tuple[Fixtures, tuple[Finding, ...]]:
+    """The facts that the fixtures of test files give, and what is wrong with these files."""
+    book = Book()
+    try:
+        nodes = [node for name in sorted(files) for node in _fixtures(name, files[name], book)]
+        return gather(nodes, policy, book), tuple(worst(book.findings))
+    except Enough as enough:
+        return gather((), policy, book), tuple(worst([*book.findings, enough.finding]))
+
+
+def _fixtures(name: str, raw: bytes, book: Book) -> list[Fixture]:
+    try:
+        parsed, findings = parse_trials(name, decoded(name, raw))
+    except Objection as objection:
+        parsed, findings = None, [objection.finding]
+    for finding in findings:
+        book.note(finding)
+    return [trial for trial in parsed.trials if isinstance(trial, Fixture)] if parsed else []
+
+
 def gather(nodes: Iterable[Fixture], policy: Policy, book: Book) -> Fixtures:
     """The facts that fixtures of a whole policy set give; what does not fit its declaration is a finding in the book."""
     values: dict[FactKey, object] = {}
@@ -44,7 +66,7 @@ def gather(nodes: Iterable[Fixture], policy: Policy, book: Book) -> Fixtures:
         try:
             key, value = _fitted(node, policy)
         except Objection as objection:
-            book.findings.append(objection.finding)
+            book.note(objection.finding)
             continue
         if key in values:
             book.find("duplicate-name", node.at, f"this fixture stands at {places[key]} already")

@@ -10,7 +10,7 @@ from proxy.policy.checking.world import Book, Scope
 from proxy.policy.deciding.context import Context
 from proxy.policy.deciding.evaluate import Exact, Failure, Statics
 from proxy.policy.decision import Request
-from proxy.policy.findings import Finding, Objection, Position
+from proxy.policy.findings import Enough, Finding, Objection, Position
 from proxy.policy.reading import statements
 from proxy.policy.reading.parse import parse_expression, parse_file
 from proxy.policy.types import ANY, Misfit, Type, fitter
@@ -58,8 +58,13 @@ def evaluate(text: str, types: Mapping[str, str], variables: Mapping[str, object
         declared = {name: parse_type(text) for name, text in types.items()}
     except Objection as objection:
         return Answer(finding=objection.finding)
+    except Enough as enough:
+        return Answer(finding=enough.finding)
     inference.variables = {name: declared.get(name, ANY) for name in {*declared, *variables}}
-    code = inference.finish(node, inference.type(node, frozenset()))
+    try:
+        code = inference.finish(node, inference.type(node, frozenset()))
+    except Enough as enough:
+        return Answer(finding=enough.finding)
     if book.findings and book.broken:
         return Answer(finding=next(f for f in book.findings if f.severity == "error"))
     walk = Exact(Context(Request(op="eval"), {}, {}), Statics(bindings=(), arguments={}, patterns=book.patterns, meta=None), code)
@@ -67,5 +72,5 @@ def evaluate(text: str, types: Mapping[str, str], variables: Mapping[str, object
         walk.variables = {name: fitter(inference.variables[name])(value) for name, value in variables.items()}
     except Misfit as misfit:
         return Answer(error=str(misfit))
-    found: Any = walk.evaluate(node)
+    found: Any = walk.whole(node)
     return Answer(error=found.why) if isinstance(found, Failure) else Answer(type=code.type, value=found)

@@ -8,6 +8,7 @@ from rich.text import Text
 from proxy.policy.decision import Allow, Deny
 from proxy.policy.reading.render import as_json
 from proxy.review import lines, matrix, trace
+from proxy.review.coverage import Coverage
 from proxy.review.trials import Drawn, Failure, Report, Tried
 from proxy.review.wording import short, visible
 
@@ -22,22 +23,43 @@ def as_lines(report: Report) -> Iterator[Text]:
     yield Text(f"{report.passed} passed, {report.failed} failed", style="red" if report.failed else "green")
 
 
-def untried(report: Report) -> Iterator[Text]:
-    """A line for each gap that the tests leave."""
-    for gap in report.gaps:
+def tried(coverage: Coverage) -> Iterator[Text]:
+    """A line for each condition with its counts and for each fact, below them what was not tried, and the part that was."""
+    for each in coverage.conditions:
+        counts = f"true {each.true}, false {each.false}, error {each.error}"
+        yield Text.assemble((f"{each.at}  ", "dim"), visible(each.what), "  ", (counts, "yellow" if each.lacks else "dim"))
+    for fact in coverage.facts:
+        yield Text.assemble(f"fact {fact.name}  ", (f"read {fact.reads}, failed {fact.failures}", "yellow" if fact.lacks else "dim"))
+    for gap in coverage.gaps:
         place = f"{gap.at}  " if gap.at else ""
-        yield Text.assemble((place, "dim"), visible(gap.what), "  ", (gap.lacks, "yellow"))
-    yield Text(f"{len(report.gaps)} not tried", style="yellow" if report.gaps else "green")
+        yield Text.assemble(("not tried  ", "yellow"), (place, "dim"), visible(gap.what), "  ", (gap.lacks, "yellow"))
+    met, goals = coverage.goals
+    yield Text(f"{coverage.percent:g} % tried: {met} of {goals}", style="yellow" if coverage.gaps else "green")
+
+
+def counted(coverage: Coverage) -> dict[str, object]:
+    """The coverage as JSON."""
+    return {
+        "percent": coverage.percent,
+        "conditions": [
+            {"what": each.what, "at": str(each.at), "true": each.true, "false": each.false, "error": each.error}
+            for each in coverage.conditions
+        ],
+        "rules": [{"rule": each.id, "at": f"{each.at.file}:{each.at.line}", "decides": each.decides} for each in coverage.rulings],
+        "facts": [{"fact": each.name, "reads": each.reads, "failures": each.failures} for each in coverage.facts],
+    }
 
 
 def as_object(report: Report) -> str:
-    """One JSON object: `passed`, `failed`, `tests`, `untried` and `findings`."""
+    """One JSON object: `passed`, `failed`, `tests`, `coverage`, `untried` and `findings`."""
+    gaps = report.coverage.gaps
     return json.dumps(
         {
             "passed": report.passed,
             "failed": report.failed,
             "tests": [_entry(result) for result in report.results],
-            "untried": [{"what": gap.what, "lacks": gap.lacks, "at": str(gap.at) if gap.at else None} for gap in report.gaps],
+            "untried": [{"what": gap.what, "lacks": gap.lacks, "at": str(gap.at) if gap.at else None} for gap in gaps],
+            "coverage": counted(report.coverage),
             **json.loads(as_json(report.findings)),
         },
         ensure_ascii=False,

@@ -54,17 +54,27 @@ class Shadow:
     """Compares decisions as they are made, later and a few at a time.
 
     `counts` counts verdicts by operation, `passed` what was never compared, `latest` holds the last differences. A comparison whose facts
-    the running policy does not have at hand is `unknown`: nothing is loaded for the shadow. `running` declares the facts of `source`.
+    the running policy does not have at hand is `unknown`: nothing is loaded for the shadow. `beside` is called before the first decision.
     """
 
-    def __init__(self, policy: Policy, running: Mapping[str, Fact], source: Source) -> None:
+    def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.passed = 0
         self.counts: Counter[tuple[str, Verdict]] = Counter()
         self.latest: deque[Difference] = deque(maxlen=KEPT)
-        self._alike = {name for name, fact in policy.facts.items() if name in running and _origin(fact) == _origin(running[name])}
-        self._source = source
         self._waiting: deque[tuple[Request, Allow | Deny]] = deque()
+        self._running: Mapping[str, Fact] = {}
+        self._source: Source
+
+    async def take(self, policy: Policy) -> None:
+        """Let another policy be the shadow."""
+        self.policy = policy
+        self.beside(self._running, self._source)
+
+    def beside(self, running: Mapping[str, Fact], source: Source) -> None:
+        """Stand beside a running policy that declares the facts of this source."""
+        self._running, self._source = running, source
+        self._alike = {name for name, fact in self.policy.facts.items() if name in running and _origin(fact) == _origin(running[name])}
 
     def watch(self, request: Request, decision: Allow | Deny) -> None:
         """Note a decision for comparison; those of no policy (nobody is known, a block) are not compared."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
+from typing import Literal, TypedDict
 
 from proxy.policy.checking.plan import Plan, RulePlan
 from proxy.policy.checking.world import Code
@@ -17,6 +17,9 @@ from proxy.review.wording import short, visible, worded
 
 _UNTRIED = frozenset(("no_identity", "bad_channel", "no_channel", "no_method"))
 _RENEWALS = {"refresh": "connect", "sub_refresh": "subscribe"}
+
+_MOST = 100
+"""So many evaluations of one part of an expression are kept: those of a macro's body for its first elements."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,41 +44,81 @@ class Step:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """A deny, a rule, or the reply of the rule before it, that was looked at; `verdict` says in words how it turned out."""
+    """A deny, a rule, or the reply of the rule before it, that was looked at; `verdict` says in words how it turned out.
+
+    `pattern` and `variables` are those of a rule that has a pattern of its own, as rules of services may.
+    """
 
     kind: Literal["deny", "allow", "reply"]
     id: str
     at: str
     verdict: str
     steps: tuple[Step, ...] = ()
+    pattern: str = ""
+    variables: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """A decision with the way to it; parts of it that are decisions of their own (subscriptions of a connect) are not in `looks`."""
+    """A decision with the way to it; parts of it that are decisions of their own (subscriptions of a connect) are not in `looks`.
+
+    `pattern` is the one that the channel of a user's request matches, with its `variables`.
+    """
 
     found: Allow | Deny
     looks: tuple[Look, ...] = ()
+    pattern: str = ""
+    variables: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
+
+
+class Evaluation(TypedDict):
+    """A step as JSON; `result` is its outcome in words."""
+
+    expression: str
+    at: str
+    result: str
+    steps: list["Evaluation"]
+
+
+class Glance(TypedDict):
+    """A look as JSON; `rule` is its id."""
+
+    kind: str
+    rule: str
+    at: str
+    verdict: str
+    pattern: str | None
+    variables: Mapping[str, str | int]
+    steps: list[Evaluation]
 
 
 class Recorder:
-    """Puts evaluations, which are told innermost first, together into trees; `lets` are the expressions of lets."""
+    """Puts evaluations, which are told innermost first, together into trees; `lets` are the expressions of lets.
+
+    However often a part is evaluated, only so many of its evaluations are kept.
+    """
 
     def __init__(self, lets: Iterable[Code], watch: Watch | None = None) -> None:
         self.steps: list[Step] = []
         self._next = watch
-        self._lets = {id(let.node) for let in lets}
+        self._lets = frozenset(id(let.node) for let in lets)
+        self._inside: dict[int, frozenset[int]] = {}
+        self._told: dict[int, int] = {}
 
     def watch(self, node: Expression, outcome: Outcome) -> None:
         """Takes one evaluation, as `proxy.policy.deciding.evaluate.Watch`, and passes it on."""
         if self._next:
             self._next(node, outcome)
-        inside = {id(part) for part in parts(node)} or (self._lets if isinstance(node, Name) else set())
+        key = id(node)
+        inside = self._inside.get(key)
+        if inside is None:
+            lets = self._lets if isinstance(node, Name) else frozenset()
+            inside = self._inside[key] = frozenset(id(part) for part in parts(node)) or lets
         cut = len(self.steps)
         while cut and id(self.steps[cut - 1].node) in inside:
             cut -= 1
-        step = Step(node=node, outcome=outcome, steps=tuple(self.steps[cut:]))
-        self.steps[cut:] = [step]
+        told = self._told[key] = self._told.get(key, 0) + 1
+        self.steps[cut:] = [Step(node=node, outcome=outcome, steps=tuple(self.steps[cut:]))] if told <= _MOST else []
 
     def of(self, codes: Iterable[Code]) -> tuple[Step, ...]:
         """The trees of expressions that were evaluated as wholes, the first time each."""
@@ -91,23 +134,37 @@ def trace(decider: Decider, request: Request, facts: Facts, watch: Watch | None 
         return found
     if found.reason in _UNTRIED:
         return Trace(found=found)
-    return Trace(found=found, looks=tuple(_looks(decider, request, found, recorder)))
+    pattern, variables = _matched(decider, request)
+    return Trace(found=found, looks=tuple(_looks(decider, request, found, recorder)), pattern=pattern, variables=variables)
 
 
 def tree(told: Trace) -> Iterator[str]:
     """The trace as lines of text, two spaces a level."""
-    for look in told.looks:
-        yield f"{look.kind} {visible(look.id)}  {look.at}  {look.verdict}"
-        for step in look.steps:
-            yield from _lines(step, 1)
+    for look in members(told):
+        yield from drawn(look)
     for key, fact in told.found.facts.items():
         yield f"fact {visible(fact_text(key))} = {_fact(fact)}"
 
 
-def members(told: Trace) -> list[dict[str, object]]:
+def drawn(look: Glance) -> Iterator[str]:
+    """What was looked at as lines of text, likewise."""
+    yield f"{look['kind']} {visible(look['rule'])}  {visible(look['at'])}  {visible(look['verdict'])}"
+    for step in look["steps"]:
+        yield from _lines(step, 1)
+
+
+def members(told: Trace) -> list[Glance]:
     """The trace as JSON."""
     return [
-        {"kind": look.kind, "rule": look.id, "at": look.at, "verdict": look.verdict, "steps": [_member(step) for step in look.steps]}
+        {
+            "kind": look.kind,
+            "rule": look.id,
+            "at": look.at,
+            "verdict": look.verdict,
+            "pattern": look.pattern or None,
+            "variables": look.variables,
+            "steps": [_member(step) for step in look.steps],
+        }
         for look in told.looks
     ]
 
@@ -115,6 +172,16 @@ def members(told: Trace) -> list[dict[str, object]]:
 def facts(read: Mapping[FactKey, Known | Lost]) -> dict[str, object]:
     """The facts that were read as JSON, a lost one as an object with the member `$error`."""
     return {fact_text(key): fact.value if isinstance(fact, Known) else {"$error": fact.why} for key, fact in read.items()}
+
+
+def _matched(decider: Decider, request: Request) -> tuple[str, Mapping[str, str | int]]:
+    """The pattern that a user's channel matches, and its variables."""
+    if request.service is None and request.channel is not None:
+        for pattern, _ in decider.plans.channels:
+            found = pattern.matches(request.channel)
+            if found is not None:
+                return pattern.text, found
+    return "", {}
 
 
 def _plan(decider: Decider, request: Request) -> Plan:
@@ -152,9 +219,11 @@ def _looks(decider: Decider, request: Request, found: Allow | Deny, recorder: Re
         if decides:
             return
     for rule in plan.rules:
-        if rule.pattern is not None and (request.channel is None or rule.pattern.matches(request.channel) is None):
+        variables = rule.pattern.matches(request.channel) if rule.pattern and request.channel is not None else None
+        if rule.pattern and variables is None:
             continue
         look = _look(rule, request, found, recorder)
+        look = dataclasses.replace(look, pattern=rule.pattern.text if rule.pattern else "", variables=variables or {})
         held = bool(reply) and _held(rule, request, recorder)
         yield dataclasses.replace(look, verdict="allows") if held else look
         if held:
@@ -189,13 +258,13 @@ def _refusal(found: Allow | Deny) -> str:
     return f"refuses: {found.reason}" + (f" ({visible(detail)})" if detail else "")
 
 
-def _lines(step: Step, level: int) -> Iterator[str]:
-    yield f"{'  ' * level}{visible(worded(step.node))}  {step.result}"
-    for inner in _shown(step):
+def _lines(step: Evaluation, level: int) -> Iterator[str]:
+    yield f"{'  ' * level}{visible(step['expression'])}  {visible(step['result'])}"
+    for inner in step["steps"]:
         yield from _lines(inner, level + 1)
 
 
-def _member(step: Step) -> dict[str, object]:
+def _member(step: Step) -> Evaluation:
     return {"expression": worded(step.node), "at": str(step.node.at), "result": step.result, "steps": [_member(s) for s in _shown(step)]}
 
 

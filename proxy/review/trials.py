@@ -7,13 +7,13 @@ from typing import cast
 from proxy.policy.checking.allows import operations
 from proxy.policy.checking.world import Book
 from proxy.policy.decision import OPERATIONS, Allow, Deny
-from proxy.policy.findings import Finding, Position
+from proxy.policy.findings import Enough, Finding, Position, worst
 from proxy.policy.policy import Policy
 from proxy.policy.reading.parse import parse_trials
 from proxy.policy.reading.trials import Fixture, Matrix, Test, Trial
 from proxy.review import matrix
 from proxy.review.cases import Expectation, Reader
-from proxy.review.coverage import Gap, Meter
+from proxy.review.coverage import Coverage, Meter
 from proxy.review.fixtures import gather
 from proxy.review.trace import Trace, trace
 
@@ -70,11 +70,11 @@ class Drawn:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What became of the tests, in the order of files and lines, and what they leave untried; with findings, none was run."""
+    """What became of the tests, in the order of files and lines, and what they try; with findings, none was run."""
 
     results: tuple[Tried | Drawn, ...] = ()
     findings: tuple[Finding, ...] = ()
-    gaps: tuple[Gap, ...] = ()
+    coverage: Coverage = dataclasses.field(default_factory=Coverage)
 
     @property
     def passed(self) -> int:
@@ -99,6 +99,13 @@ class Report:
 def run(policy: Policy, files: Mapping[str, bytes]) -> Report:
     """Runs every `*.test.policy` of a set that loads; fixtures hold for all of them. What a test cannot mean is a finding."""
     book = Book()
+    try:
+        return _run(policy, files, book)
+    except Enough as enough:
+        return Report(findings=tuple(worst([*book.findings, enough.finding])))
+
+
+def _run(policy: Policy, files: Mapping[str, bytes], book: Book) -> Report:
     nodes = [node for name in sorted(files) if name.endswith(".test.policy") for node in _trials(name, files[name], book)]
     facts = gather((node for node in nodes if isinstance(node, Fixture)), policy, book)
     reader = Reader(policy, facts, book)
@@ -107,11 +114,11 @@ def run(policy: Policy, files: Mapping[str, bytes]) -> Report:
     for node in matrices:
         operations(node.operations, OPERATIONS, book)
     if book.findings:
-        return Report(findings=tuple(sorted(book.findings, key=lambda finding: finding.at)))
+        return Report(findings=tuple(worst(book.findings)))
     loose, meter = matrix.loose(policy), Meter(policy)
     results: list[Tried | Drawn] = [_tried(policy, node, expectations, meter) for node, expectations in tests]
     results += (Drawn(node=node, text=matrix.draw(loose, node, facts, meter)) for node in matrices)
-    return Report(results=tuple(sorted(results, key=lambda result: result.at)), gaps=meter.gaps())
+    return Report(results=tuple(sorted(results, key=lambda result: result.at)), coverage=meter.coverage())
 
 
 def _trials(name: str, raw: bytes, book: Book) -> Iterable[Trial]:

@@ -1,54 +1,68 @@
-"""Mints Centrifugo's JSON web tokens (HS256); its claims: https://centrifugal.dev/docs/server/authentication and …/channel_token_auth."""
+"""Mints Centrifugo's JSON web tokens."""
 
-import base64
-import hmac
 import random
-import secrets
-from collections.abc import Callable
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
-from proxy.errors import SetupFault
 from proxy.policy.decision import UNCHANGED, Allow
 from proxy.policy.policy import Person
+from proxy.tokens.keys import Key
+from proxy.wire.claims import EXPIRE_AT, SUBS
 
-MIN_KEY_BYTES = 32
-"""RFC 7518 §3.2: a key as long as the hash."""
-
-_HEADER = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=") + b"."
+_URL: Final = bytes.maketrans(b"+/", b"-_")
 
 Claims = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Issued:
-    """A token; `expires_in` are the seconds it may be used for."""
+    """A token with the name `jti`, and how long it counts; not frozen, as `Request`.
+
+    It may be used for `expires_in` seconds, until `usable_s`. What it opens ends by itself at `end_s`, None if it does not. Both are
+    epoch seconds.
+    """
 
     token: str
+    jti: str
     expires_in: int
+    usable_s: int
+    end_s: int | None
+
+
+class Pen:
+    """Writes claims as a token; the header names `kid`, because it is how Centrifugo finds a key in a set."""
+
+    def __init__(self, key: Key) -> None:
+        kid = {} if key.kid is None else {"kid": key.kid}
+        self._header = _encoded(orjson.dumps({"alg": key.algorithm, "typ": "JWT", **kid})) + b"."
+        self._sign = key.sign
+
+    def write(self, claims: Mapping[str, object]) -> str:
+        """Sign the claims."""
+        text = self._header + _encoded(orjson.dumps(claims))
+        return (text + b"." + _encoded(self._sign(text))).decode()
 
 
 class Minter:
-    """Writes tokens with one HMAC secret.
+    """Writes tokens with one key.
 
     `ttl_s` and `subscription_ttl_s` are how many seconds a token may be used; how long the connection or subscription lasts is
-    `expire_at`. `clock` gives epoch milliseconds, `spread` a number from 0 to 1. Raises `SetupFault` for a key that is short or no secret.
+    `expire_at`. `clock` gives epoch milliseconds, `spread` a number from 0 to 1.
     """
 
     def __init__(
         self,
-        key: str,
+        key: Key,
         ttl_s: int,
         subscription_ttl_s: int,
         clock: Callable[[], int],
         spread: Callable[[], float] = random.random,
     ) -> None:
-        if "-----BEGIN" in key:
-            raise SetupFault("the token key is a PEM key, which is not supported yet: set it to a random secret")
-        if len(key.encode()) < MIN_KEY_BYTES:
-            raise SetupFault(f"the token key is too short: set it to a random secret of at least {MIN_KEY_BYTES} characters")
-        self._key = key.encode()
+        self._write = Pen(key).write
         self._ttl_s = ttl_s
         self._subscription_ttl_s = subscription_ttl_s
         self._clock = clock
@@ -62,16 +76,19 @@ class Minter:
         """
         now_ms = self._clock()
         now = now_ms // 1000
-        exp = now + self._ttl_s if person.expires_at is None else min(now + self._ttl_s, person.expires_at)
-        ends = [at for at in (person.expires_at, allow.until(now_ms, self._spread)) if at is not None]
-        claims: Claims = {"sub": person.user, "exp": exp, "iat": now, "jti": secrets.token_urlsafe(12)}
+        exp, end = now + self._ttl_s, allow.until(now_ms, self._spread)
+        if person.expires_at is not None:
+            exp = min(exp, person.expires_at)
+            end = person.expires_at if end is None else min(end, person.expires_at)
+        jti = _name()
+        claims: Claims = {"sub": person.user, "exp": exp, "iat": now, "jti": jti}
         _add(claims, "info", person.info if allow.info is UNCHANGED else allow.info)
         _add(claims, "meta", person.meta)
         if allow.channels:
-            claims["subs"] = {channel: _options(decided) for channel, decided in allow.channels.items()}
-        if ends:
-            claims["expire_at"] = min(ends)
-        return Issued(token=self._sign(claims), expires_in=exp - now)
+            claims[SUBS] = {channel: _options(decided) for channel, decided in allow.channels.items()}
+        if end is not None:
+            claims[EXPIRE_AT] = end
+        return Issued(token=self._write(claims), jti=jti, expires_in=exp - now, usable_s=exp, end_s=exp if end is None else end)
 
     def subscription(self, user: str, channel: str, allow: Allow) -> Issued:
         """A subscription token for this user and channel.
@@ -81,21 +98,25 @@ class Minter:
         """
         now_ms = self._clock()
         now = now_ms // 1000
-        claims: Claims = {
-            "sub": user,
-            "channel": channel,
-            "exp": now + self._subscription_ttl_s,
-            "iat": now,
-            "jti": secrets.token_urlsafe(12),
-            "expire_at": allow.until(now_ms, self._spread) or 0,
-            **_options(allow),
-        }
-        return Issued(token=self._sign(claims), expires_in=self._subscription_ttl_s)
+        exp, end, jti = now + self._subscription_ttl_s, allow.until(now_ms, self._spread), _name()
+        claims: Claims = {"sub": user, "channel": channel, "exp": exp, "iat": now, "jti": jti, EXPIRE_AT: end or 0}
+        _add(claims, "info", allow.info)
+        _add(claims, "data", allow.data)
+        return Issued(token=self._write(claims), jti=jti, expires_in=self._subscription_ttl_s, usable_s=exp, end_s=end)
 
-    def _sign(self, claims: Claims) -> str:
-        text = _HEADER + base64.urlsafe_b64encode(orjson.dumps(claims)).rstrip(b"=")
-        signature = base64.urlsafe_b64encode(hmac.digest(self._key, text, "sha256")).rstrip(b"=")
-        return (text + b"." + signature).decode()
+
+def unasked(user: str, now: int, ttl_s: int) -> Claims:
+    """The claims of a token that no rule was asked about: without `expire_at` what it opens ends with it, at `now` and `ttl_s` seconds."""
+    return {"sub": user, "exp": now + ttl_s, "iat": now, "jti": _name()}
+
+
+def _encoded(data: bytes) -> bytes:
+    return b2a_base64(data, newline=False).translate(_URL, b"=")
+
+
+def _name() -> str:
+    """What no other token has: unique, also after a fork (Python's `random` sees to it), but no secret."""
+    return random.randbytes(12).hex()  # noqa: S311 - nothing rests on its being guessed by nobody
 
 
 def _options(allow: Allow) -> Claims:

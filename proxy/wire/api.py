@@ -7,21 +7,32 @@ is `Malformed`. A nonsense reply of Centrifugo's is a `DeliveryFault`. Source: 6
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 import orjson
 
-from proxy.errors import DeliveryFault
+from proxy.errors import DeliveryFault, Malformed
 from proxy.wire.codes import ErrorCode
-from proxy.wire.methods import METHODS
+from proxy.wire.methods import METHODS, count
 from proxy.wire.read import ambiguous, decoded, document, parse, refuse
+from proxy.wire.readings import doubts
 from proxy.wire.write import dump
 
 COMMANDS: Final = 10_000
 """Commands in one batch."""
 
-# A tuple, since a method from outside may be of a type that cannot be hashed.
-_NAMES: Final = tuple(METHODS)
+STATUSES: Final[Mapping[int, int]] = {
+    ErrorCode.UNKNOWN_CHANNEL: HTTPStatus.NOT_FOUND,
+    ErrorCode.PERMISSION_DENIED: HTTPStatus.FORBIDDEN,
+    ErrorCode.METHOD_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.BAD_REQUEST: HTTPStatus.BAD_REQUEST,
+    ErrorCode.NOT_AVAILABLE: HTTPStatus.BAD_REQUEST,
+    ErrorCode.TOO_MANY_REQUESTS: HTTPStatus.TOO_MANY_REQUESTS,
+    ErrorCode.UNRECOVERABLE_POSITION: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    ErrorCode.CONFLICT: HTTPStatus.CONFLICT,
+}
+"""The status of each error in the error mode `transport`, 500 for others. 103 and 111 are ours: Centrifugo's API does not give them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +41,8 @@ class Command:
 
     method: str
     params: Mapping[str, object]
+    ambiguous: bool = False
+    """Whether the text that it was read from has two readings; such a command never goes out."""
 
     def __post_init__(self) -> None:
         known = METHODS.get(self.method)
@@ -48,6 +61,11 @@ class Command:
     def encode(self) -> bytes:
         """Write the body of a request to `/api/METHOD`; raises `Fault` for what is not JSON."""
         return dump(self.params)
+
+    def ending(self, at: int) -> "Command":
+        """Give the same command with an end, in epoch seconds, unless it has an earlier one; 0 is none."""
+        own: Any = self.params.get("expire_at") or at
+        return Command(method=self.method, params={**self.params, "expire_at": min(own, at)}, ambiguous=self.ambiguous)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +105,17 @@ class Batch:
     parallel: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One command of a call without a method in its path; `id` comes back in its reply, 0 is none."""
+
+    id: int
+    command: Command | ApiError
+
+
 def decode_command(method: str, body: bytes) -> Command | ApiError:
     """Read the body of a call of `method`; raises `Malformed`."""
-    return _command(method, parse(body))
+    return _command(method, parse(body), doubted=ambiguous(body))
 
 
 def decode_batch(body: bytes) -> Batch:
@@ -104,20 +130,19 @@ def decode_batch(body: bytes) -> Batch:
         refuse("commands", f"a list of at most {COMMANDS} objects")
     if type(parallel) is not bool:
         refuse("parallel", "true or false")
-    return Batch(commands=tuple(map(_item, commands)), parallel=parallel)
+    return Batch(commands=tuple(map(_item, commands, doubts(body, "commands", len(commands)))), parallel=parallel)
 
 
-def decode_lines(body: bytes) -> tuple[Command | ApiError, ...]:
+def decode_lines(body: bytes) -> tuple[Line, ...]:
     """Read the body of a call without a method in its path: one `{"method", "params"}` a line; raises `Malformed`.
 
-    That includes an unknown method, which Centrifugo answers with status 400 here.
+    That includes an unknown method, which Centrifugo answers with status 400 here. It reads methods in any case, and answers a command
+    of the wrong shape with error 107.
     """
-    lines = [document(line) for line in body.splitlines() if line.strip()]
+    lines = [line for line in body.splitlines() if line.strip()]
     if not 0 < len(lines) <= COMMANDS:
         refuse("the body", f"1 to {COMMANDS} lines of JSON")
-    if not all(line.get("method") in _NAMES for line in lines):
-        refuse("method", "one of the server API's")
-    return tuple(_command(line["method"], line.get("params")) for line in lines)
+    return tuple(map(_line, lines))
 
 
 def encode_batch(commands: Sequence[Command], *, parallel: bool) -> bytes:
@@ -130,10 +155,20 @@ def encode_outcome(outcome: Outcome) -> bytes:
     return dump(outcome.members())
 
 
+def encode_error(error: ApiError) -> bytes:
+    """Write an error alone, which is the body in the error mode `transport`."""
+    return dump(error.members()["error"])
+
+
 def encode_outcomes(outcomes: Sequence[tuple[str, Outcome]]) -> bytes:
     """Write the reply to a batch, from each command's method and outcome."""
     replies = [{method: outcome.fields} if isinstance(outcome, Result) else outcome.members() for method, outcome in outcomes]
     return dump({"replies": replies} if replies else {})
+
+
+def encode_lines(outcomes: Sequence[tuple[Line, Outcome]]) -> bytes:
+    """Write the reply to a call without a method in its path: one reply a line."""
+    return b"\n".join(dump(({"id": line.id} if line.id else {}) | outcome.members()) for line, outcome in outcomes)
 
 
 def gather(outcomes: Sequence[Outcome]) -> Result:
@@ -156,39 +191,66 @@ def scatter(result: Result, count: int) -> tuple[Outcome, ...]:
     return _outcomes(result.fields.get("responses", []), ["result"] * count)
 
 
-def _command(method: str, params: object) -> Command | ApiError:
+def _command(method: str, params: object, *, doubted: bool) -> Command | ApiError:
     known = METHODS.get(method)
     if known is None:
         return METHOD_NOT_FOUND
-    if params is None:
-        return BAD_REQUEST
-    if type(params) is not dict:
+    given = {} if params is None else params
+    if type(given) is not dict:
         refuse(method, "given an object")
-    plain = _plain(params)
-    return Command(method=method, params=plain) if known.complete(plain) else BAD_REQUEST
+    plain = _plain(given)
+    if plain is not None and known.complete(plain):
+        return Command(method=method, params=plain, ambiguous=doubted)
+    # A wrong type is no lack, however empty its value.
+    known.read(given)
+    return BAD_REQUEST
 
 
-def _item(item: object) -> Command | ApiError:
+def _item(item: object, doubted: bool) -> Command | ApiError:  # noqa: FBT001 - mapped over
     if item is None:
         return BAD_REQUEST
     if type(item) is not dict:
         refuse("a command", "an object")
-    named = [method for method in item if method in METHODS]
+    named = [method for method in item if method in METHODS and item[method] is not None]
     if not named:
         return METHOD_NOT_FOUND
-    return _command(named[0], item[named[0]]) if len(named) == 1 else BAD_REQUEST
+    return _command(named[0], item[named[0]], doubted=doubted) if len(named) == 1 else BAD_REQUEST
 
 
-def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    """Put what came as base64 in place of `data` and `info`; Centrifugo would prefer it where both are given."""
+def _line(raw: bytes) -> Line:
+    fields = parse(raw)
+    if fields is None:
+        return Line(id=0, command=BAD_REQUEST)
+    if type(fields) is not dict:
+        refuse("a line", "an object")
+    method: Any = fields.get("method")
+    if type(method) is not str or method.lower() not in METHODS:
+        refuse("method", "one of the server API's")
+    number = count("id", fields.get("id") or 0)
+    if "params" not in fields and method.lower() != "info":
+        return Line(id=number, command=BAD_REQUEST)
+    try:
+        return Line(id=number, command=_command(method.lower(), fields.get("params"), doubted=ambiguous(raw)))
+    except Malformed:
+        return Line(id=number, command=BAD_REQUEST)
+
+
+def _plain(params: dict[str, Any]) -> dict[str, Any] | None:
+    """Put what came as base64 in place of `data` and `info`; None if it is given both ways or is no JSON of one meaning."""
     for name in ("data", "info"):
         encoded = params.get(f"b64{name}")
         if encoded is None or encoded == "":
             continue
-        raw = decoded(encoded)
+        if type(encoded) is not str:
+            refuse(f"b64{name}", "a string")
+        try:
+            raw = decoded(encoded)
+            value = parse(raw)
+        except Malformed:
+            return None
         if params.get(name) is not None or ambiguous(raw):
-            refuse(name, "given once, as JSON that has one meaning")
-        params = {**params, name: parse(raw)}
+            return None
+        params = {**params, name: value}
     return params
 
 

@@ -19,6 +19,8 @@ TEXT: Final = 4096
 """Characters of any name, id, key or tag."""
 MANY: Final = 10_000
 """Channels of a broadcast, clients of a whitelist."""
+TOPICS: Final = 1000
+"""Topics of one invalidation."""
 _CODES: Final = range(3000, 5000)
 
 
@@ -34,6 +36,13 @@ def strings(name: str, value: object) -> list[str]:
     if type(value) is not list or len(value) > MANY:
         refuse(name, f"a list of at most {MANY} strings")
     return [string(name, each) for each in value]
+
+
+def topics(name: str, value: object) -> list[str]:
+    """Take a list of at most `TOPICS` strings."""
+    if type(value) is not list or len(value) > TOPICS:
+        refuse(name, f"a list of at most {TOPICS} strings")
+    return strings(name, value)
 
 
 def tags(name: str, value: object) -> dict[str, str]:
@@ -197,6 +206,8 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
             required=(("user",),),
             relayed=False,
         ),
+        "invalidate": Method(fields={"topics": topics}, required=(("topics",),), relayed=False),
+        "reload": Method(fields={}, relayed=False),
         "connections": Method(fields={"user": string, "expression": string}, relayed=False),
     }
 )

@@ -56,6 +56,17 @@ def test_findings_are_shown_where_they_are(place: Path) -> None:
     assert told.startswith("base.policy:1:1: warning no-tests")
 
 
+def test_a_hangup_has_the_policies_read_again(place: Path) -> None:
+    with start(place) as process:
+        assert process.stderr is not None
+        assert any("is in force at" in line for line in process.stderr)
+        (place / "policies" / "base.policy").write_text(POLICY.replace("news", "old"))
+        process.send_signal(signal.SIGHUP)
+        assert any("is in force" in line for line in process.stderr)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+
+
 def test_a_broken_policy_does_not_start(place: Path) -> None:
     (place / "policies" / "base.policy").write_text(POLICY + 'channel "x" { allow subscribe when usr == ""; }\n')
     told = failed(place)

@@ -23,7 +23,7 @@ from proxy.policy.decision import FactKey, Known, Lost
 from proxy.wire.read import document
 from proxy.wire.replies import Answered, Expired, Refreshed, Refused, Reply
 from proxy.wire.requests import decode_subscribe
-from tests.hooks.scene import FACTS, Purse, Shelf, clock, policy
+from tests.hooks.scene import FACTS, Book, Purse, Shelf, clock, policy
 
 SECRET, PREVIOUS = "s" * 32, "p" * 32
 PATIENCE_S = 10
@@ -94,7 +94,7 @@ class Site(Service):
         self._meters = list[Meter]()
         self._door = Door([SECRET.encode(), PREVIOUS.encode()], most)
         echo = self.echo
-        subscribe = Subscribe(Gate(policy=policy(), source=Cupboard(), limits=Purse(9)), Answers(), clock)
+        subscribe = Subscribe(Gate(policy=policy(), source=Cupboard(), limits=Purse(9)), Answers(), clock, Book())
         hooks = (
             self._at(Event(name="now", decode=echo.decode, reply=echo.reply, now=echo.now)),
             self._at(Event(name="slow", decode=echo.decode, reply=echo.reply)),
@@ -102,7 +102,7 @@ class Site(Service):
             self._at(Event(name="renew", decode=echo.decode, reply=echo.reply, now=echo.now, undecided=echo.undecided)),
             self._at(Event(name="subscribe", decode=decode_subscribe, reply=lambda asked, _: subscribe(asked), now=subscribe.now)),
         )
-        super().__init__(dict(hooks), rest)
+        super().__init__(dict(hooks), rest, (), lambda: None)
 
     def _at(self, event: Event[Any]) -> tuple[str, Endpoint[Any]]:
         self._meters.append(Meter(event.name))

@@ -10,11 +10,16 @@ import jwt
 import pytest
 from starlette.applications import Starlette
 
+from proxy.demo import data
+from proxy.demo.application import Application
 from proxy.demo.backend import Backend
 from proxy.demo.identity import Provider
 from proxy.demo.page import Page
+from tests.demo.test_data import rows
 
 JSON = {"Content-Type": "application/json"}
+BEN = """select suspended, role from accounts left join doc_members on user_id = id and doc_id = '7' where id = '43'"""
+BEFORE = [(0, "editor")]
 
 
 class Gateway(BaseHTTPRequestHandler):
@@ -55,14 +60,24 @@ def provider() -> Provider:
 
 
 @pytest.fixture
-async def visit(gateway: type[Gateway], provider: Provider, tmp_path: Path) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
-    orders = Backend(f"http://127.0.0.1:{gateway.port}", "key")  # type: ignore[attr-defined]  # see above
+def database(tmp_path: Path) -> Path:
+    data.write(tmp_path / "demo.db")
+    return tmp_path / "demo.db"
+
+
+@pytest.fixture
+async def visit(
+    gateway: type[Gateway], provider: Provider, database: Path, tmp_path: Path
+) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
+    url = f"http://127.0.0.1:{gateway.port}"  # type: ignore[attr-defined]  # see above
+    orders, application = Backend(url, "key"), Application(Backend(url, "application-key"), database)
     library = tmp_path / "centrifuge.js"
     library.write_text("// the client")
     clients: list[httpx.AsyncClient] = []
 
     def make(file: Path = library) -> httpx.AsyncClient:
-        app = Starlette(routes=Page(provider=provider, orders=orders, centrifugo=8123, library=file).routes())
+        page = Page(provider=provider, orders=orders, application=application, centrifugo=8123, library=file)
+        app = Starlette(routes=page.routes())
         clients.append(httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8010"))
         return clients[-1]
 
@@ -70,6 +85,7 @@ async def visit(gateway: type[Gateway], provider: Provider, tmp_path: Path) -> A
     for client in clients:
         await client.aclose()
     await orders.close()
+    await application.close()
 
 
 Visit = Callable[..., httpx.AsyncClient]
@@ -114,6 +130,7 @@ async def test_the_page_learns_where_centrifugo_is_and_who_there_is(visit: Visit
     assert found["centrifugo"] == 8123
     assert found["people"][0] == {"id": "42", "name": "Ann", "part": "owns the document"}
     assert found["document"] == {"id": "7", "title": "Launch plan"}
+    assert (found["changed"], found["changes"]) == ("43", ["remove", "add", "suspend", "reinstate"])
 
 
 async def test_signing_in_sets_a_cookie_that_scripts_and_other_sites_cannot_use(visit: Visit, provider: Provider) -> None:
@@ -124,7 +141,7 @@ async def test_signing_in_sets_a_cookie_that_scripts_and_other_sites_cannot_use(
     assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(reply.headers["set-cookie"].split("; "))
 
 
-@pytest.mark.parametrize("path", ["/demo/login", "/demo/order"])
+@pytest.mark.parametrize("path", ["/demo/login", "/demo/order", "/demo/remove", "/demo/add", "/demo/suspend", "/demo/reinstate"])
 @pytest.mark.parametrize(
     ("body", "headers"),
     [
@@ -139,11 +156,14 @@ async def test_signing_in_sets_a_cookie_that_scripts_and_other_sites_cannot_use(
         (b'{"user": "42"}', {}),
     ],
 )
-async def test_what_names_nobody_is_refused(visit: Visit, gateway: type[Gateway], path: str, body: bytes, headers: dict[str, str]) -> None:
+async def test_what_names_nobody_is_refused(
+    visit: Visit, gateway: type[Gateway], database: Path, path: str, body: bytes, headers: dict[str, str]
+) -> None:
     reply = await visit().post(path, content=body, headers=headers)
     assert reply.status_code == 400
     assert "set-cookie" not in reply.headers
     assert gateway.got == []
+    assert rows(database, BEN) == BEFORE
 
 
 async def test_an_order_is_told_to_its_user_through_the_gateway_with_the_key(visit: Visit, gateway: type[Gateway]) -> None:
@@ -156,3 +176,32 @@ async def test_an_order_is_told_to_its_user_through_the_gateway_with_the_key(vis
 async def test_an_order_that_the_gateway_refuses_is_reported(visit: Visit, gateway: type[Gateway], answer: tuple[int, object]) -> None:
     gateway.reply = answer
     assert (await visit().post("/demo/order", json={"user": "43"})).status_code == 502
+
+
+@pytest.mark.parametrize(
+    ("change", "topic", "after"),
+    [
+        ("remove", "doc:7", [(0, None)]),
+        ("add", "doc:7", BEFORE),
+        ("suspend", "account:43", [(1, "editor")]),
+        ("reinstate", "account:43", BEFORE),
+    ],
+)
+async def test_what_ben_may_is_changed_in_the_data_and_the_service_is_told(
+    visit: Visit, gateway: type[Gateway], database: Path, change: str, topic: str, after: list[tuple[object, ...]]
+) -> None:
+    if after == BEFORE:
+        data.remove(database, data.BEN)
+        data.suspend(database, data.BEN, suspended=True)
+        data.add(database, data.BEN) if change == "reinstate" else data.suspend(database, data.BEN, suspended=False)
+    assert (await visit().post(f"/demo/{change}", json={"user": "43"})).status_code == 204
+    assert rows(database, BEN) == after
+    assert gateway.got == [("/api/invalidate", "application-key", {"topics": [topic]})]
+
+
+@pytest.mark.parametrize("answer", [(401, None), (200, {"error": {"code": 103, "message": "permission denied"}})])
+async def test_a_change_that_the_service_was_not_told_of_is_reported(
+    visit: Visit, gateway: type[Gateway], answer: tuple[int, object]
+) -> None:
+    gateway.reply = answer
+    assert (await visit().post("/demo/remove", json={"user": "43"})).status_code == 502

@@ -1,6 +1,7 @@
 import asyncio
 import io
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -8,10 +9,17 @@ from rich.console import Console
 
 from proxy.demo import player
 from proxy.demo.player import Notes, Player
-from proxy.demo.scenario import Places, Stage, Step, Unexpected, must
+from proxy.demo.stage import Places, Stage, Step, Unexpected, must
 from proxy.policy.decision import Allow, Decision, Deny, Request
 
-PLACES = Places(service="http://127.0.0.1:9", centrifugo="http://127.0.0.1:9", orders_key="k")
+PLACES = Places(
+    service="http://127.0.0.1:9",
+    centrifugo="http://127.0.0.1:9",
+    orders_key="k",
+    application_key="k",
+    database=Path("nowhere/demo.db"),
+    policies=Path("nowhere"),
+)
 ALLOW = Allow(rule="chat:doc-{doc}/publish/[1]", at="chat.policy:9", revision="r", facts={})
 DENY = Deny(reason="suspended", rule="deny/suspended", at="base.policy:3")
 

@@ -3,12 +3,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy.demo import scenario
-from proxy.demo.scenario import Places, Stage, Unexpected
+from proxy.demo.stage import Stage, Unexpected
+from tests.demo.test_player import PLACES
 
 
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
-    made = Stage(Places(service="http://127.0.0.1:9", centrifugo="http://127.0.0.1:9", orders_key="k"))
+    made = Stage(PLACES)
     yield made
     await made.close()
 
@@ -34,6 +35,6 @@ async def test_a_token_for_a_suspended_user_is_noticed(stage: Stage, monkeypatch
 
 def test_every_step_but_those_without_a_decision_names_the_operation() -> None:
     assert [step.title for step in scenario.STEPS if step.op is None] == [
-        "Ann, Ben, Cleo and Sam sign in",
+        "Ann, Ben, Cleo, Dee and Sam sign in",
         "Somebody guesses the key of the order system",
     ]

@@ -6,12 +6,12 @@ import pytest
 
 from proxy.cli import server
 from proxy.edge import failures, ops
-from proxy.facts import sql
+from proxy.facts import database
 from proxy.gate import ROUNDS
 from proxy.gateway import api, keys
 from proxy.grants.grace import Grace
 from proxy.hooks import leases
-from proxy.policy import patterns
+from proxy.policy import functions, meter, patterns
 from proxy.policy.checking import declare
 from proxy.settings import SHORTEST
 from proxy.tokens import issue
@@ -26,13 +26,15 @@ SAID = [
     ("operations", f"SIGTERM lets calls in work end, for {server.DRAIN_S} seconds"),
     ("operations", f"keeps idle connections for {server.KEEP_ALIVE_S} seconds"),
     ("operations", f"for {ops.PATIENCE_S:g} seconds at most"),
-    ("operations", f"no answer within {sql.PING_SECONDS:g} s"),
+    ("operations", f"no answer within {database.PING_SECONDS:g} s"),
     ("operations", f"at least {SHORTEST} bytes"),
     ("operations", f"at least {keys.SHORTEST} characters"),
     ("operations", f"prolonged by {leases.MOMENT_S} seconds"),
     ("operations", f"asked again after {leases.DEFAULT_S} seconds"),
     ("operations", f"kept for {inspect.signature(Grace).parameters['size'].default:,} of them"),
     ("policy", f"1 to {patterns.LONGEST} characters"),
+    ("policy", f"runs over {functions.ELEMENTS} elements at most"),
+    ("policy", f"a decision has {meter.STEPS:,} steps"),
     ("policy", f"| {declare.TIMEOUT_MS} ms hold |"),
     ("publishing", f"at least {keys.SHORTEST} printable characters"),
     ("publishing", f"{api.DECISIONS:,} channels in all"),

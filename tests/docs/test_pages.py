@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from proxy import settings
-from proxy.cli import COMMANDS, main
+from proxy.cli import COMMANDS, GROUPS, main
 from tests.docs import pages
 from tests.house.tree import ROOT
 
 PAGES = pages.every()
 NAMES = sorted(PAGES)
+_COMMAND = rf"\bcentrigate ((?:{'|'.join(GROUPS)}) [a-z]+|[a-z]+)(?= |$)"
 
 
 def _mentioned(pattern: str) -> list[str]:
@@ -46,9 +47,9 @@ def test_every_page_can_be_reached_from_the_architecture() -> None:
     assert {Path(link.partition("#")[0]).stem for link in pages.links(pages.page("architecture"))} == set(pages.DOCS) - {"architecture"}
 
 
-@pytest.mark.parametrize("command", _mentioned(r"\bcentrigate ([a-z]+)(?= |$)"))
+@pytest.mark.parametrize("command", _mentioned(_COMMAND))
 def test_a_command_that_is_mentioned_exists(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["centrigate", command, "--help"])
+    monkeypatch.setattr(sys, "argv", ["centrigate", *command.split(), "--help"])
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as ended:
         main()
@@ -65,7 +66,7 @@ def test_a_command_that_is_mentioned_exists(command: str, monkeypatch: pytest.Mo
 
 
 def test_every_command_is_mentioned() -> None:
-    assert set(COMMANDS) <= set(_mentioned(r"\bcentrigate ([a-z]+)"))
+    assert {*COMMANDS, *(f"{group} {verb}" for group, verbs in GROUPS.items() for verb in verbs)} <= set(_mentioned(_COMMAND))
 
 
 def test_a_target_of_make_that_is_mentioned_exists() -> None:

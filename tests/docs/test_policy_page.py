@@ -17,7 +17,8 @@ from tests.docs import pages
 from tests.house.tree import ROOT, modules
 
 PAGE = pages.page("policy")
-POLICIES = [(name, block) for name, text in pages.every().items() for block in pages.blocks(text, "policy")]
+POLICIES = [(name, block) for name, text in pages.every().items() for block in pages.blocks(text, "policy") if block.use != "part"]
+"""Those that stand alone; `part` is for what a page puts into a policy that exists, and is tried with it."""
 DENY = "the name of a deny"
 FOLDER = "proxy/stores/folder.py"
 

@@ -47,6 +47,9 @@ class Centrifugo:
         writer.close()
 
     def _answer(self, method: str, command: dict[str, Any]) -> dict[str, Any]:
+        if method == "batch":
+            named = [next(iter(each.items())) for each in command["commands"]]
+            return {"replies": [{name: self._answer(name, params)["result"]} for name, params in named]}
         if method == "publish":
             return {"result": self._published()}
         if method == "broadcast":
@@ -79,7 +82,7 @@ class World:
         """The world, until it ends."""
         provider, database = Provider(), folder / "demo.db"
         await asyncio.to_thread(data.write, database)
-        keys = {"ORDERS_KEY": "o" * 32, "NEWSROOM_KEY": "n" * 32}
+        keys = {"ORDERS_KEY": "o" * 32, "NEWSROOM_KEY": "n" * 32, "APPLICATION_KEY": "p" * 32}
         needed = {**keys, "DATABASE_URL": f"sqlite:///{database}", "DEMO_IDENTITY_KEY": provider.key}
         async with Centrifugo().running() as url:
             app = create(Settings.model_validate({**REQUIRED, "centrifugo_url": url}), demo(), needed)

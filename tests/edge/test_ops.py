@@ -22,8 +22,8 @@ async def silent() -> None:
     await asyncio.Event().wait()
 
 
-async def get(path: str, **probes: ops.Probe) -> httpx.Response:
-    app = Starlette(routes=ops.routes(Metrics(Flight(1)), lambda: "rev1", probes))
+async def get(path: str, refused: str = "", **probes: ops.Probe) -> httpx.Response:
+    app = Starlette(routes=ops.routes(Metrics(Flight(1)), lambda: ("rev1", refused), probes))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://centrigate") as client:
         return await client.get(path)
 
@@ -47,6 +47,14 @@ async def test_a_service_that_is_not_ready_says_why(monkeypatch: pytest.MonkeyPa
         "policy": "rev1",
         "reasons": {"centrifugo": "Centrifugo could not be asked", "databases": "did not answer within 0.01 s"},
     }
+
+
+async def test_a_policy_that_was_not_taken_is_said_beside_the_one_in_force() -> None:
+    got = await get("/ready", refused="a.policy:1:1: it cannot be used", centrifugo=fine)
+    assert (got.status_code, got.json()) == (
+        200,
+        {"ready": True, "policy": "rev1", "reasons": {}, "refused": "a.policy:1:1: it cannot be used"},
+    )
 
 
 async def test_numbers_are_text_for_prometheus() -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import functools
+import re
 import time
 from typing import Any
 
@@ -13,12 +14,14 @@ from proxy.edge import intake as intake_
 from proxy.edge import tokens
 from proxy.edge.intake import Intake
 from proxy.edge.metrics import Flight
-from proxy.gate import Gate
-from proxy.identity.chain import Chain
-from proxy.policy.decision import Known, Lost
+from proxy.gate import Gate, Limits
+from proxy.identity.chain import Chain, Credentials, Refusal
+from proxy.policy.decision import Allow, Known, Lost, Request
 from proxy.policy.load import load
-from proxy.policy.policy import Policy
+from proxy.policy.policy import Person, Policy
+from proxy.stores.memory import Buckets
 from proxy.tokens.issue import Issuer
+from proxy.tokens.keys import read
 from proxy.tokens.mint import Minter
 from tests.hooks.scene import Purse, Shelf
 
@@ -54,21 +57,39 @@ def claims(token: str) -> dict[str, Any]:
 
 
 @functools.cache
-def loaded() -> Policy:
-    policy = load({"tokens.policy": POLICY}).policy
+def loaded(text: bytes = POLICY) -> Policy:
+    policy = load({"tokens.policy": text}).policy
     assert policy is not None
     return policy
+
+
+class Counted(Chain):
+    """A chain that counts how often it was asked."""
+
+    asked = 0
+
+    async def identify(self, credentials: Credentials) -> Person | Refusal:
+        self.asked += 1
+        return await super().identify(credentials)
+
+
+class Blank:
+    """A ledger that keeps nothing."""
+
+    def minted(self, request: Request, allow: Allow, token: str, usable_s: int, end_s: int | None) -> None:
+        pass
 
 
 class Page:
     """A page that asks for tokens."""
 
-    def __init__(self, most: int = 8) -> None:
-        policy = loaded()
+    def __init__(self, most: int = 8, policy: Policy | None = None, limits: Limits | None = None) -> None:
+        policy = policy or loaded()
         facts = Shelf({("member", "7", "42"): Known(value=True), ("member", "lost", "42"): Lost(why="timeout")})
         self.flight = Flight(most)
-        gate = Gate(policy=policy, source=facts, limits=Purse(1))
-        issuer = Issuer(gate, Chain(policy, {"IDP_KEY": KEY}), Minter(TOKEN_KEY, 600, 60, epoch_ms), epoch_ms)
+        gate = Gate(policy=policy, source=facts, limits=Purse(1) if limits is None else limits)
+        self.chain = Counted(policy, {"IDP_KEY": KEY})
+        issuer = Issuer(gate, self.chain, Minter(read("TOKEN_KEY", TOKEN_KEY), 600, 60, epoch_ms), epoch_ms, Blank())
         self.app = Starlette(routes=[tokens.routes(issuer, Intake(self.flight, 4096), [PAGE])])
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://centrigate")
 
@@ -161,6 +182,64 @@ async def test_what_may_succeed_later_is_no_json(channel: str, status: int) -> N
     assert got.headers["cache-control"] == "no-store"
     with pytest.raises(ValueError, match="Expecting value"):
         got.json()
+
+
+async def test_the_limits_of_the_rules_hold_for_tokens() -> None:
+    now = [1]
+    text = re.sub(rb"connect {.*}", b"connect { allow limit 2/1s per user; }", POLICY)
+    page = Page(policy=loaded(text), limits=Buckets(lambda: now[0]))
+    assert [(await page.ask("connection")).status_code for _ in range(4)] == [200, 200, 429, 429]
+    refused = await page.ask("connection")
+    assert (refused.headers["content-type"], refused.headers["retry-after"]) == ("text/plain; charset=utf-8", "1")
+    assert (await page.ask("connection", authorization=f"Bearer {bearer('7')}")).status_code == 200
+    now[0] += 500_000_000
+    assert [(await page.ask("connection")).status_code for _ in range(2)] == [200, 429]
+    several = (await page.ask("subscription", {"channels": ["fast:1", "notifications#42", "fast:2"]})).json()
+    assert (set(several["tokens"]), several["denied"]) == ({"fast:1", "notifications#42"}, {"fast:2": {"code": "too_many_requests"}})
+    assert (await page.ask("subscription", {"channel": "fast:1"})).status_code == 429
+
+
+async def test_a_rule_that_is_limited_by_client_gives_no_token() -> None:
+    """There is no client yet, and what cannot be counted is not let through."""
+    page = Page(policy=loaded(POLICY.replace(b"limit 1/1s", b"limit 1/1s per client")), limits=Buckets(lambda: 1))
+    assert (await page.ask("subscription", {"channel": "fast:1"})).status_code == 403
+
+
+@pytest.mark.parametrize("credential", ["good", "forged", "none"])
+async def test_a_credential_is_looked_at_once_for_each_request(page: Page, credential: str) -> None:
+    shown = {"good": f"Bearer {bearer()}", "forged": f"Bearer {bearer()}x", "none": ""}[credential]
+    got = await page.ask("subscription", {"channels": [f"doc:{n}" for n in range(100)]}, authorization=shown)
+    assert (got.status_code, page.chain.asked) == (200 if credential == "good" else 401, 1)
+
+
+def _unsigned() -> str:
+    head, body, _ = bearer().split(".")
+    return ".".join((jwt.utils.base64url_encode(b'{"alg":"none"}').decode(), body, head))
+
+
+BAD = {
+    "nothing": "",
+    "no bearer": "Basic NDI6NDI=",
+    "no token": "Bearer x",
+    "cut off": f"Bearer {bearer()[:-4]}",
+    "unsigned": f"Bearer {_unsigned()}",
+    "another key": f"Bearer {jwt.encode(jwt.decode(bearer(), options={'verify_signature': False}), 'x' * 32)}",
+    "over": f"Bearer {bearer(exp=int(time.time()) - 60)}",
+    "for others": f"Bearer {bearer(aud='others')}",
+    "of another issuer": f"Bearer {bearer(iss='https://other.example.org')}",
+    "too long": f"Bearer {bearer('4' * 10_000)}",
+    "two parts": f"Bearer {bearer().rpartition('.')[0]}",
+}
+
+
+@pytest.mark.parametrize("kind", ["connection", "subscription"])
+async def test_whatever_is_wrong_with_a_credential_the_refusal_is_the_same(page: Page, kind: str) -> None:
+    body = {"channel": "notifications#42"} if kind == "subscription" else None
+    answers = [await page.ask(kind, body, authorization=shown) for shown in BAD.values()]
+    assert {(each.status_code, each.content, str(each.headers)) for each in answers} == {
+        (401, answers[0].content, str(answers[0].headers)),
+    }
+    assert answers[0].json()["error"]["code"] == "unauthorized"
 
 
 async def test_too_much_work_is_told_as_text() -> None:

@@ -1,33 +1,22 @@
 import asyncio
-import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from proxy.errors import FactFault
+from proxy.facts import cache as module
 from proxy.facts.cache import JITTER, Facts
 from proxy.policy.decision import Known, Lost
-from proxy.policy.declared import Fact, PythonSource
-from proxy.policy.types import INT, STRING, Misfit, Type, fitter, nullable
+from proxy.policy.declared import Fact
+from proxy.policy.types import INT, STRING, Misfit, Type, nullable
+from tests.facts import scene
 
 
 def declare(type_: Type = INT, **changes: object) -> Fact:
     """A fact `age(uid)` that is kept for ten seconds, two when there is nothing."""
-    fact = Fact(
-        name="age",
-        parameters=("uid",),
-        type=type_,
-        fit=fitter(type_),
-        nullable=type_ == nullable(type_),
-        source=PythonSource(target=""),
-        ttl_ms=10_000,
-        negative_ms=2_000,
-        max_entries=100,
-        timeout_ms=5_000,
-        topics=("account:{uid}", "everyone"),
-    )
-    return dataclasses.replace(fact, **changes)  # type: ignore[arg-type]  # fields by name
+    kept: dict[str, object] = {"name": "age", "ttl_ms": 10_000, "negative_ms": 2_000, "topics": ("account:{uid}", "everyone")}
+    return scene.declare(type_, **(kept | changes))  # type: ignore[arg-type]  # fields by name
 
 
 class Ages:
@@ -48,6 +37,10 @@ class Ages:
         if isinstance(value, BaseException):
             raise value
         return value
+
+    async def probe(self) -> None:
+        if "probe" in self.values:
+            await self(("probe",))
 
 
 class Clock:
@@ -358,3 +351,96 @@ async def test_closing_loses_what_is_in_flight_and_closes_the_stores() -> None:
 
 async def test_closing_what_is_idle_waits_for_nothing() -> None:
     await Facts({}, {}).close()
+
+
+def told(cache: Facts) -> list[tuple[str, set[str]]]:
+    """What the cache tells from now on."""
+    heard: list[tuple[str, set[str]]] = []
+    cache.on_invalidated = lambda topics: heard.append(("topics", {*topics}))
+    cache.on_missed = lambda names: heard.append(("facts", {*names}))
+    return heard
+
+
+async def test_who_wants_to_know_is_told_of_topics_whether_or_not_something_was_cached() -> None:
+    cache = facts(Ages(a=1))
+    heard = told(cache)
+    await cache.load([("age", "a")])
+    cache.on_invalidated = lambda topics: heard.append(("topics", {*topics})) if cache.get(("age", "a")) is None else None
+    assert cache.invalidate(["account:a", "account:a"]) == 1
+    assert cache.invalidate(["account:z"]) == 0
+    assert heard == [("topics", {"account:a"}), ("topics", {"account:z"})]
+
+
+async def test_a_fact_that_is_forgotten_is_loaded_anew_and_others_are_not() -> None:
+    loader, other = Ages(a=1), Ages(a=2)
+    fact, second = declare(), declare(name="size")
+    cache = Facts({"age": fact, "size": second}, {"age": loader, "size": other}, now=Clock(), spread=lambda: 0)
+    heard = told(cache)
+    await cache.load([("age", "a"), ("size", "a")])
+    cache.forget(frozenset(("age",)))
+    assert cache.get(("age", "a")) is None
+    assert cache.get(("size", "a"))
+    assert heard == [("facts", {"age"})]
+    assert cache.invalidate(["account:a"]) == 1
+
+
+async def test_a_flight_that_is_forgotten_is_not_kept() -> None:
+    loader = Ages(a=1)
+    loader.gate.clear()
+    cache = facts(loader)
+    loading = asyncio.create_task(cache.load([("age", "a")]))
+    await loader.started.wait()
+    cache.forget(frozenset(("age",)))
+    loader.gate.set()
+    assert isinstance((await loading)["age", "a"], Known)
+    assert cache.get(("age", "a")) is None
+
+
+class Ear:
+    """A listener that says what a test wants."""
+
+    facts = frozenset(("age",))
+
+    def __init__(self) -> None:
+        self.heard: Callable[[Sequence[str]], object] | None = None
+        self.missed: Callable[[], object] | None = None
+        self.began, self.ended = asyncio.Event(), False
+
+    async def run(self, heard: Callable[[Sequence[str]], object], missed: Callable[[], object], /) -> None:
+        self.heard, self.missed = heard, missed
+        self.began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended = True
+
+
+async def test_a_listener_drops_what_it_hears_of_and_everything_after_a_gap() -> None:
+    ear, fact = Ear(), declare()
+    cache = Facts({"age": fact}, {"age": Ages(a=1, b=2)}, [], [ear], now=Clock())
+    await cache.start()
+    await ear.began.wait()
+    assert ear.heard
+    assert ear.missed
+    await cache.load([("age", "a"), ("age", "b")])
+    ear.heard(["account:a"])
+    assert cache.get(("age", "a")) is None
+    assert cache.get(("age", "b"))
+    ear.missed()
+    assert cache.get(("age", "b")) is None
+    await cache.close()
+    assert ear.ended
+
+
+async def test_a_probe_names_the_trouble_of_each_fact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PROBE_SECONDS", 0.01)
+    loaders = {"fine": Ages(), "bad": Ages(probe=FactFault("no such table")), "odd": Ages(probe=KeyError("x")), "slow": Ages(probe=1)}
+    loaders["slow"].gate.clear()
+    found = await Facts({name: declare(name=name) for name in loaders}, loaders).probe()
+    assert found == {"fine": "", "bad": "no such table", "odd": "KeyError", "slow": "no answer within 0.01 s"}
+
+
+async def test_nobody_needs_to_be_told() -> None:
+    cache = facts(Ages())
+    assert cache.invalidate(["account:a"]) == 0
+    cache.forget(frozenset(("age",)))

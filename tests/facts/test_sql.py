@@ -5,12 +5,17 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy.sql.elements import TextClause
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from proxy.errors import FactFault, SetupFault
-from proxy.facts.sql import MAX_ROWS, Database, Query
-from proxy.policy.declared import Fact, SqlSource
-from proxy.policy.types import ANY, BOOL, DOUBLE, INT, STRING, ListOf, MapOf, Member, Misfit, Record, Type, fitter, nullable
+from proxy.errors import Away, FactFault
+from proxy.facts.batch import Batch
+from proxy.facts.database import Database
+from proxy.facts.lane import FAILURES
+from proxy.facts.rows import MAX_ROWS
+from proxy.facts.sql import Query, loader
+from proxy.policy.types import ANY, BOOL, DOUBLE, INT, STRING, ListOf, MapOf, Member, Misfit, Record, Type, nullable
+from tests.facts.scene import declare
 
 SCRIPT = """
 create table accounts (id text primary key, roles text, suspended integer, tier text, score real, raw blob);
@@ -42,24 +47,9 @@ async def database(path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
-def declare(type_: Type, *parameters: str) -> Fact:
-    return Fact(
-        name="it",
-        parameters=parameters,
-        type=type_,
-        fit=fitter(type_),
-        nullable=False,
-        source=SqlSource(database="main", query=""),
-        ttl_ms=0,
-        negative_ms=0,
-        max_entries=1,
-        timeout_ms=1000,
-        topics=(),
-    )
-
-
 async def load(database: Database, type_: Type, query: str, **arguments: object) -> object:
-    return await Query(declare(type_, *arguments), query, database)(tuple(arguments.values()))
+    takes = {name: {int: INT, bool: BOOL}.get(type(value), STRING) for name, value in arguments.items()}
+    return await Query(declare(type_, takes), query, database)(tuple(arguments.values()))
 
 
 ONE = "select roles, suspended, tier from accounts where id = :uid"
@@ -164,67 +154,143 @@ async def test_a_failing_query_is_a_fault_that_names_the_database_and_no_argumen
     assert "secret" not in str(caught.value.__cause__)
 
 
+async def test_a_fact_whose_database_is_away_is_out_of_order_after_some_failures_and_soon_serves_again(path: Path) -> None:
+    database = Database("main", f"sqlite:///{quote(str(path))}")
+    query = Query(declare(INT, {}), "select 1", database)
+    gone = await asyncio.to_thread(path.rename, path.with_suffix(".gone"))
+    for _ in range(FAILURES):
+        with pytest.raises(Away, match="there is no file"):
+            await query(())
+    with pytest.raises(Away, match=r"^fact it: out of order$"):
+        await query(())
+    await asyncio.to_thread(gone.rename, path)
+    query._lane._until = 0
+    assert await query(()) == 1
+    await database.close()
+
+
+async def test_a_query_that_fails_puts_no_fact_out_of_order(database: Database) -> None:
+    query = Query(declare(INT), "select iif(:uid = 'bad', abs(-9223372036854775808), 1)", database)
+    for _ in range(2 * FAILURES):
+        with pytest.raises(FactFault, match="overflow"):
+            await query(("bad",))
+    assert await query(("42",)) == 1
+
+
+async def test_a_slow_fact_holds_up_no_other_of_its_database(database: Database) -> None:
+    endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n"
+    slow = Query(declare(INT, {}), endless, database)
+    tasks = [asyncio.create_task(slow(())) for _ in range(20)]
+    async with asyncio.timeout(20):
+        assert await load(database, INT, "select count(*) from accounts") == 3
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def test_the_database_cannot_be_written(database: Database) -> None:
     with pytest.raises(FactFault, match="readonly"):
         await load(database, STRING, "delete from accounts returning id")
     assert await load(database, INT, "select count(*) from accounts") == 3
 
 
-async def test_a_file_that_is_missing_is_a_fault_and_is_not_created(tmp_path: Path) -> None:
-    database = Database("main", f"sqlite:///{tmp_path}/none.db")
-    with pytest.raises(FactFault, match=r"database main: there is no file .*none\.db"):
-        await database.ping()
-    await database.close()
-    assert not (tmp_path / "none.db").exists()
+@pytest.mark.parametrize(("query", "expected"), [
+    ("select ':uid' || ':x' || \"a:b\" from (select 1 as \"a:b\") where :uid = 'x' -- :nothing", ":uid:x1"),
+    ("select :uid /* :no */ || '\\:d' ;", "x\\:d"),
+    ("select 'it''s :uid' where :uid is not null", "it's :uid"),
+])  # fmt: skip
+async def test_a_colon_in_quotes_and_comments_is_no_parameter(database: Database, query: str, expected: str) -> None:
+    assert await load(database, STRING, query, uid="x") == expected
 
 
-async def test_a_file_that_is_no_database_is_a_fault(tmp_path: Path) -> None:
-    (tmp_path / "x.db").write_text("text " * 1000)
-    database = Database("main", f"sqlite+aiosqlite:///{tmp_path}/x.db?timeout=1")
-    with pytest.raises(FactFault, match="database main: file is not a database"):
-        await load(database, INT, "select count(*) from accounts")
-    await database.close()
+MEMBERS = ListOf(of=Record(fields={"uid": Member(type=STRING)}))
 
 
-async def test_a_database_that_answers_passes_the_ping(database: Database) -> None:
-    await database.ping()
+def both(database: Database, type_: Type, query: str, takes: Mapping[str, Type]) -> tuple[Query, Query]:
+    """The same fact for one key and for many."""
+    return Query(declare(type_, takes), query, database), Query(declare(type_, takes, batch=8), query, database)
 
 
-class Mute(Database):
-    """A database that never answers."""
-
-    async def rows(self, query: TextClause, arguments: Mapping[str, object], limit: int) -> tuple[list[str], Sequence[Sequence[object]]]:
-        await asyncio.Event().wait()
-        return await super().rows(query, arguments, limit)
+async def alone(query: Query, keys: Sequence[Sequence[object]]) -> list[str]:
+    return [repr(each) for each in await asyncio.gather(*(query(key) for key in keys), return_exceptions=True)]
 
 
-async def test_a_database_that_does_not_answer_fails_the_ping(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.facts.sql.PING_SECONDS", 0.01)
-    with pytest.raises(FactFault, match=r"database main: no answer within 0\.01 s"):
-        await Mute("main", "sqlite:///x").ping()
-
-
-async def test_a_cancelled_query_is_interrupted_and_its_connection_serves_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.facts.sql.CONNECTIONS", 1)
+@pytest.mark.parametrize(("type_", "query"), [
+    (nullable(ACCOUNT), ONE),
+    (BOOL, "select suspended from accounts where id = :uid"),
+    (INT, "select count(*) from members where uid = :uid"),
+    (STRING, "select doc from members where :uid <> 'x'"),
+    (ACCOUNT, "select id, tier as id from accounts where id = :uid"),
+    (INT, "select 1, 2 where :uid = '42'"),
+    (MEMBERS, "select uid from members where uid <> :uid order by uid desc"),
+    (ListOf(of=STRING), "with m as (select * from members) select uid from m where :uid in (doc, uid) order by uid -- the end"),
+    (ANY, "select score from accounts where id = :uid;"),
+    (ListOf(of=INT), "with recursive n(x) as (select 1 union all select x + 1 from n where x < 1001 + (:uid = '42')) select x - 1 from n"),
+])  # fmt: skip
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(keys=st.lists(st.sampled_from(["42", "66", "bad", "7", "", "x", "' or ''='", "ü\0"]), min_size=2, max_size=8))
+async def test_many_keys_give_what_each_gives_alone(path: Path, type_: Type, query: str, keys: list[str]) -> None:
     database = Database("main", f"sqlite:///{quote(str(path))}")
-    await database.ping()
-    endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n"
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await load(database, INT, endless)
-    async with asyncio.timeout(5):
-        assert await load(database, INT, "select 1") == 1
+    one, many = both(database, type_, query, {"uid": STRING})
+    pairs = [(key,) for key in keys]
+    assert [repr(each) for each in await many.many(pairs)] == await alone(one, pairs)
     await database.close()
 
 
-@pytest.mark.parametrize("url", ["nonsense", "sqlite://", "sqlite+nothing:///x", "oracle://u:secret@h/x", "postgresql://u:secret@h/x"])
-def test_an_address_that_cannot_be_used_stops_the_start_and_is_not_repeated(url: str) -> None:
-    with pytest.raises(SetupFault, match="the URL of the policy's database main cannot be used") as caught:
-        Database("main", url)
-    assert "secret" not in str(caught.value)
+async def test_many_keys_of_several_parameters_keep_their_types(database: Database) -> None:
+    takes = {"a": INT, "a_0": BOOL, "b": STRING}
+    one, many = both(database, ListOf(of=ANY), "select typeof(:a) || :a || :a_0 || typeof(:b) || :b", takes)
+    keys = [(n, n % 2 == 0, str(n)) for n in range(8)]
+    assert [repr(each) for each in await many.many(keys)] == await alone(one, keys)
+    assert await many.many(keys[:2]) == [["integer01text0"], ["integer10text1"]]
 
 
-@pytest.mark.parametrize(("query", "parameters"), [("select :a, :b", ("a",)), ("select :a", ("a", "b"))])
-def test_a_query_whose_names_are_not_the_parameters_stops_the_start(path: Path, query: str, parameters: tuple[str, ...]) -> None:
-    with pytest.raises(SetupFault, match="the query of the policy's fact it and its parameters differ in b"):
-        Query(declare(INT, *parameters), query, Database("main", f"sqlite:///{quote(str(path))}"))
+async def test_sizes_are_powers_of_two_up_to_the_most(database: Database) -> None:
+    query = Query(declare(STRING, batch=6), "select :uid", database)
+    for size in range(2, 7):
+        keys = [(str(n),) for n in range(size)]
+        assert await query.many(keys) == [str(n) for n in range(size)]
+    assert {*query._sizes} == {2, 4, 6}
+
+
+async def test_the_largest_batch_is_one_that_sqlite_takes(database: Database) -> None:
+    query = Query(declare(INT, {"uid": INT}, batch=500), "select :uid", database)
+    await query.probe()
+    assert await query.many([(n,) for n in range(500)]) == [*range(500)]
+
+
+async def test_a_fact_with_a_batch_asks_for_many_keys_at_once(database: Database) -> None:
+    one = loader(declare(nullable(ACCOUNT)), ONE, database)
+    many = loader(declare(nullable(ACCOUNT), batch=100), ONE, database)
+    assert isinstance(one, Query)
+    assert isinstance(many, Batch)
+    keys = [("42",), ("bad",), ("99",), ("66",)]
+    found = await asyncio.gather(*(many(key) for key in keys), return_exceptions=True)
+    assert [repr(each) for each in found] == await alone(one, keys)
+
+
+@pytest.mark.parametrize(("type_", "query", "trouble"), [
+    (ACCOUNT, ONE, ""),
+    (ACCOUNT, "select suspended, roles from accounts where id = :uid", ""),
+    (ACCOUNT, "select suspended from accounts where id = :uid", "there is no column roles"),
+    (ACCOUNT, "select *, tier as id from accounts where id = :uid", "two columns of one name"),
+    (INT, "select id, tier from accounts where id = :uid", "expected one column, found 2"),
+    (ListOf(of=Record(fields={"a": Member(type=INT), "b": Member(type=INT)})), "select :uid as c", "there is no column a, b"),
+    (INT, "select absent from accounts where id = :uid", "no such column: absent"),
+    (INT, "selct 1 where :uid", 'near "1": syntax error'),
+])  # fmt: skip
+async def test_a_probe_says_what_is_wrong_with_a_query(database: Database, type_: Type, query: str, trouble: str) -> None:
+    for batch in (1, 10):
+        probed = loader(declare(type_, batch=batch), query, database)
+        if not trouble:
+            await probed.probe()
+            continue
+        with pytest.raises(FactFault) as caught:
+            await probed.probe()
+        assert str(caught.value) == f"database main: {trouble}"
+
+
+async def test_a_probe_runs_nothing(database: Database) -> None:
+    endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n"
+    async with asyncio.timeout(5):
+        await Query(declare(INT, {}, batch=2), endless, database).probe()

@@ -1,111 +1,32 @@
-import asyncio
 import json
 import logging
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 
 from proxy.errors import DeliveryFault, Malformed, TooLarge, Unauthorized
 from proxy.gateway import parcels
-from proxy.gateway.api import Gateway
-from proxy.gateway.keys import Keys
-from proxy.policy.decision import Allow, Deny, Request
-from proxy.wire.api import METHOD_NOT_FOUND
-
-NOW = 1_700_000_000_000
-Rule = Callable[[Request], Allow | Deny]
-
-ERRORS = {
-    100: "internal server error",
-    103: "permission denied",
-    104: METHOD_NOT_FOUND.message,
-    107: "bad request",
-    108: "not available",
-    111: "too many requests",
-}
-
-
-allow = partial(Allow, rule="service/orders/publish/1", at="x.policy:1", revision="r", facts={})
-
-
-def deny(reason: str) -> Deny:
-    return Deny(reason=reason)
-
-
-def error(code: int) -> dict[str, Any]:
-    return {"error": {"code": code, "message": ERRORS[code]}}
-
-
-class Gate:
-    """Decides by a function, which stands for a policy; holds every decision back until all that were asked with it are."""
-
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-        self.asked: list[Request] = []
-
-    async def decide(self, request: Request) -> Allow | Deny:
-        self.asked.append(request)
-        await asyncio.sleep(0)
-        return self.rule(request)
-
-
-class Centrifugo:
-    """Answers as Centrifugo does, with the channel as epoch, and keeps what it was sent; channels named `bad` are refused."""
-
-    def __init__(self, answer: bytes | DeliveryFault | None = None) -> None:
-        self.answer = answer
-        self.sent: list[tuple[str, Any]] = []
-
-    async def call(self, method: str, command: bytes) -> bytes:
-        given = json.loads(command)
-        self.sent.append((method, given))
-        if isinstance(self.answer, DeliveryFault):
-            raise self.answer
-        if self.answer is not None:
-            return self.answer
-        if method != "batch":
-            return json.dumps(self.reply(method, given)).encode()
-        replies = []
-        for each in given["commands"]:
-            ((name, params),) = each.items()
-            reply = self.reply(name, params)
-            replies.append({name: reply["result"]} if "result" in reply else reply)
-        return json.dumps({"replies": replies}).encode()
-
-    def reply(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        if method == "broadcast":
-            return {"result": {"responses": [self.reply("publish", {"channel": channel}) for channel in params["channels"]]}}
-        return error(107) if params["channel"] == "bad" else {"result": {"epoch": params["channel"]}}
+from proxy.policy.decision import Allow, Request
+from proxy.wire.api import ApiError, Result
+from tests.gateway.scene import (
+    NOW,
+    ORDERS,
+    Box,
+    Centrifugo,
+    Gate,
+    Told,
+    allow,
+    ask,
+    by_channel,
+    deny,
+    error,
+    everything,
+    nothing,
+)
 
 
 def sent_to(channel: str) -> dict[str, Any]:
     return {"result": {"epoch": channel}}
-
-
-Told = tuple[Any, list[tuple[str, Any]], list[Request]]
-"""The answer, what went out, what was decided."""
-
-
-async def ask(method: str, body: object, rule: Rule, centrifugo: Centrifugo | None = None) -> Told:
-    gate, server = Gate(rule), centrifugo or Centrifugo()
-    gateway = Gateway(gate, Keys([], {}), server, lambda: NOW)
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = await gateway.call(method, "orders", raw)
-    return json.loads(answer), server.sent, gate.asked
-
-
-def by_channel(**verdicts: Allow | Deny) -> Rule:
-    return lambda request: verdicts[str(request.channel)]
-
-
-def everything(_request: Request) -> Allow:
-    return allow()
-
-
-def nothing(_request: Request) -> Deny:
-    return deny("no_rule")
 
 
 PUBLISH = {"channel": "a", "data": {"n": 1}, "tags": {"k": "v"}}
@@ -207,18 +128,18 @@ async def test_a_payload_with_two_readings_is_still_forbidden_where_it_would_be(
     assert answer == error(103)
 
 
-@pytest.mark.parametrize("method", ["presence", "history", "info", "disconnect", "block_user", "rpc"])
-async def test_methods_that_are_not_passed_on_are_not_available(method: str) -> None:
-    body = {"channel": "a", "user": "42", "method": "m"}
-    assert await ask(method, body, everything) == (error(108), [], [])
-    answer, sent, _ = await ask("batch", {"commands": [{method: body}, {"publish": PUBLISH}]}, everything)
-    assert answer == {"replies": [error(108), {"publish": {"epoch": "a"}}]}
-    assert sent == [("publish", PUBLISH)]
+async def test_a_publication_with_two_readings_does_not_take_the_others_of_its_batch_with_it() -> None:
+    items = [b'{"publish":{"channel":"%s","data":%s}}' % (channel, data) for channel in (b"a", b"b") for data in (b"1", *AMBIGUOUS)]
+    answer, sent, asked = await ask("batch", b'{"commands":[' + b",".join(items) + b"]}", everything)
+    assert [next(iter(reply)) for reply in answer["replies"]] == ["publish", "error", "error", "error"] * 2
+    assert sent == [("publish", {"channel": channel, "data": 1}) for channel in ("a", "b")]
+    assert [request.ambiguous for request in asked] == [False, True, True, True] * 2
 
 
-@pytest.mark.parametrize("method", ["", "publish/", "PUBLISH", "no_such"])
+@pytest.mark.parametrize("method", ["publish/", "PUBLISH", "no_such"])
 async def test_a_method_that_nobody_knows_is_not_found(method: str) -> None:
-    assert await ask(method, {}, everything) == (error(104), [], [])
+    told = await ask(method, b"{", everything)
+    assert [told.status, *told] == [404, error(104), [], []]
 
 
 async def test_a_failed_delivery_is_an_internal_error_and_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -226,13 +147,6 @@ async def test_a_failed_delivery_is_an_internal_error_and_logged(caplog: pytest.
         answer, _, _ = await ask("publish", PUBLISH, everything, Centrifugo(DeliveryFault("Centrifugo is away")))
     assert answer == error(100)
     assert "Centrifugo is away" in caplog.text
-
-
-@pytest.mark.parametrize("nonsense", [b"", b"null", b"[]", b"<html>", b'{"result":1}', b"{}", b'{"replies":[]}', b'{"error":{}}'])
-@pytest.mark.parametrize(("method", "body"), [("publish", PUBLISH), ("broadcast", {"channels": ["a"], "data": 1})])
-async def test_an_answer_that_makes_no_sense_is_an_internal_error(method: str, body: object, nonsense: bytes) -> None:
-    answer, _, _ = await ask(method, body, everything, Centrifugo(nonsense))
-    assert answer == (error(100) if method == "publish" else {"result": {"responses": [error(100)]}})
 
 
 async def test_a_broadcast_that_is_wholly_allowed_goes_out_as_one() -> None:
@@ -262,27 +176,24 @@ async def test_a_broadcast_splits_where_stamped_payloads_differ() -> None:
     rule = by_channel(a=allow(data={"n": 1}), b=allow(data={"n": 1.0}), c=deny("schema"), d=allow(data={"n": True}), e=allow(data={"n": 1}))
     answer, sent, _ = await ask("broadcast", {"channels": ["a", "b", "c", "d", "e"], "data": {}, "skip_history": True}, rule)
     parts = [
-        {"broadcast": {"channels": ["a", "e"], "data": {"n": 1}, "skip_history": True}},
-        {"broadcast": {"channels": ["b"], "data": {"n": 1.0}, "skip_history": True}},
-        {"broadcast": {"channels": ["d"], "data": {"n": True}, "skip_history": True}},
+        ("broadcast", {"channels": ["a", "e"], "data": {"n": 1}, "skip_history": True}),
+        ("broadcast", {"channels": ["b"], "data": {"n": 1.0}, "skip_history": True}),
+        ("broadcast", {"channels": ["d"], "data": {"n": True}, "skip_history": True}),
     ]
-    assert json.dumps(sent) == json.dumps([("batch", {"parallel": True, "commands": parts})])
+    assert json.dumps(sent) == json.dumps(parts)
     assert answer == {"result": {"responses": [sent_to("a"), sent_to("b"), error(107), sent_to("d"), sent_to("e")]}}
 
 
 @pytest.mark.parametrize("obligation", [{"tags": {"t": "x"}}, {"skip_history": True}, {"idempotency_key": "i"}])
 async def test_a_broadcast_splits_where_other_obligations_differ(obligation: dict[str, Any]) -> None:
     _, sent, _ = await ask("broadcast", {"channels": ["a", "b"], "data": 1}, by_channel(a=allow(), b=allow(**obligation)))
-    parts = [{"broadcast": {"channels": ["a"], "data": 1}}, {"broadcast": {"channels": ["b"], "data": 1, **obligation}}]
-    assert sent == [("batch", {"parallel": True, "commands": parts})]
+    assert sent == [("broadcast", {"channels": ["a"], "data": 1}), ("broadcast", {"channels": ["b"], "data": 1, **obligation})]
 
 
 async def test_a_split_broadcast_keeps_the_order_of_a_channel_that_it_names_twice() -> None:
     payloads = iter([1, 2])
     _, sent, _ = await ask("broadcast", {"channels": ["a", "a"], "data": 0}, lambda _: allow(data=next(payloads)))
-    ((_, batch),) = sent
-    assert batch["parallel"] is False
-    assert [each["broadcast"]["data"] for each in batch["commands"]] == [1, 2]
+    assert [params["data"] for _, params in sent] == [1, 2]
 
 
 async def test_a_failed_broadcast_is_an_internal_error_for_what_was_allowed() -> None:
@@ -292,13 +203,13 @@ async def test_a_failed_broadcast_is_an_internal_error_for_what_was_allowed() ->
 
 
 async def test_a_broadcast_may_be_refused_as_a_whole_by_centrifugo() -> None:
-    refusal = json.dumps(error(107)).encode()
+    refusal = ApiError(code=107, message="bad request")
     answer, _, _ = await ask("broadcast", {"channels": ["a", "b"], "data": 1}, everything, Centrifugo(refusal))
     assert answer == {"result": {"responses": [error(107), error(107)]}}
 
 
 async def test_a_broadcast_answered_for_another_number_of_channels_is_an_internal_error() -> None:
-    short = json.dumps({"result": {"responses": [sent_to("a")]}}).encode()
+    short = Result(fields={"responses": [sent_to("a")]})
     answer, _, _ = await ask("broadcast", {"channels": ["a", "b"], "data": 1}, everything, Centrifugo(short))
     assert answer == {"result": {"responses": [error(100), error(100)]}}
 
@@ -333,13 +244,12 @@ async def test_each_command_of_a_batch_is_decided_by_itself_and_answered_in_orde
     ]
     rule = by_channel(a=allow(), b=deny("schema"), c=allow(skip_history=True), bad=allow())
     answer, sent, _ = await ask("batch", {"commands": commands}, rule)
-    out = [
-        {"publish": {"channel": "a", "data": 1}},
-        {"broadcast": {"channels": ["c"], "data": 3, "skip_history": True}},
-        {"publish": {"channel": "c", "data": 4, "skip_history": True}},
-        {"publish": {"channel": "bad", "data": 5}},
+    assert sent == [
+        ("publish", {"channel": "a", "data": 1}),
+        ("broadcast", {"channels": ["c"], "data": 3, "skip_history": True}),
+        ("publish", {"channel": "c", "data": 4, "skip_history": True}),
+        ("publish", {"channel": "bad", "data": 5}),
     ]
-    assert sent == [("batch", {"parallel": False, "commands": out})]
     assert answer == {
         "replies": [
             {"publish": {"epoch": "a"}},
@@ -354,29 +264,37 @@ async def test_each_command_of_a_batch_is_decided_by_itself_and_answered_in_orde
 async def test_items_that_centrifugo_would_refuse_unread_do_not_stop_the_others() -> None:
     commands: list[object] = [None, {}, {"no_such": {}}, {"publish": None}, {"publish": {}}, {"batch": {}}, {"publish": PUBLISH}]
     answer, sent, _ = await ask("batch", {"commands": commands, "parallel": True}, everything)
-    assert answer == {"replies": [error(107), error(104), error(104), error(107), error(107), error(104), {"publish": {"epoch": "a"}}]}
+    assert answer == {"replies": [error(107), error(104), error(104), error(104), error(107), error(104), {"publish": {"epoch": "a"}}]}
     assert sent == [("publish", PUBLISH)]
 
 
 @pytest.mark.parametrize("body", [{}, {"commands": []}, {"commands": None, "parallel": True}])
 async def test_an_empty_batch_is_answered_as_centrifugo_does(body: object) -> None:
-    assert await ask("batch", body, everything) == ({}, [], [])
+    assert [*await ask("batch", body, everything)] == [{}, [], []]
 
 
 def publications(*channels: str) -> list[dict[str, Any]]:
     return [{"publish": {"channel": channel, "data": n}} for n, channel in enumerate(channels)]
 
 
-@pytest.mark.parametrize(
-    ("wished", "channels", "granted"),
-    [(False, ("a", "b"), False), (True, ("a", "b"), True), (True, ("a", "b", "a"), False)],
-    ids=["in-order", "at-once", "a-channel-twice"],
-)
-async def test_a_batch_runs_in_parallel_if_that_is_wished_and_keeps_the_order_of_each_channel(
-    *, wished: bool, channels: tuple[str, ...], granted: bool
-) -> None:
-    _, sent, _ = await ask("batch", {"commands": publications(*channels), "parallel": wished}, everything)
-    assert sent == [("batch", {"parallel": granted, "commands": publications(*channels)})]
+COMMANDS: list[dict[str, Any]] = [
+    *publications("a", "b"),
+    {"disconnect": {"user": "42"}},
+    {"refresh": {"user": "42"}},
+    *publications("a"),
+    {"info": {}},
+]
+IN_ORDER = [">a", ">b", "<a", "<b", ">disconnect", "<disconnect", ">refresh", "<refresh", ">a", "<a", ">info", "<info"]
+AT_ONCE = [">a", ">b", ">disconnect", ">refresh", ">a", ">info", "<a", "<b", "<disconnect", "<refresh", "<a", "<info"]
+
+
+@pytest.mark.parametrize(("parallel", "log"), [(False, IN_ORDER), (True, AT_ONCE)], ids=["in-order", "at-once"])
+async def test_a_command_without_a_channel_keeps_its_place_unless_the_batch_is_parallel(*, parallel: bool, log: list[str]) -> None:
+    told = await ask("batch", {"commands": COMMANDS, "parallel": parallel}, everything)
+    assert told.centrifugo.log == log
+    assert told.answer["replies"] == [
+        {name: {"epoch": params.get("channel", name)}} for command in COMMANDS for name, params in command.items()
+    ]
 
 
 async def test_a_failed_batch_is_an_internal_error_for_what_was_sent() -> None:
@@ -386,16 +304,15 @@ async def test_a_failed_batch_is_an_internal_error_for_what_was_sent() -> None:
 
 
 async def test_decisions_are_asked_in_order_and_a_few_at_a_time() -> None:
-    gate = Gate(everything)
+    told = Told(gate=Gate(everything), centrifugo=(server := Centrifugo()), box=Box(server.log))
     waiting: list[int] = []
 
     def rule(_request: Request) -> Allow:
-        waiting.append(len(gate.asked))
+        waiting.append(len(told.gate.asked))
         return allow()
 
-    gate.rule = rule
-    gateway = Gateway(gate, Keys([], {}), Centrifugo(), lambda: NOW)
+    told.gate.rule = rule
     channels = [f"c{n}" for n in range(130)]
-    await gateway.call("broadcast", "orders", json.dumps({"channels": channels, "data": 1}).encode())
-    assert [request.channel for request in gate.asked] == channels
+    await told.gateway.call("broadcast", ORDERS, json.dumps({"channels": channels, "data": 1}).encode())
+    assert [request.channel for request in told.gate.asked] == channels
     assert waiting == [64] * 64 + [128] * 64 + [130] * 2

@@ -1,199 +1,148 @@
-"""The gateway in front of real Centrifugos: backends see what Centrifugo itself would answer."""
+"""The gateway in front of real Centrifugos: what is refused stays out, what is allowed arrives, in order and once."""
 
+import asyncio
 import json
-import socket
-import time
-from collections.abc import AsyncIterator, Iterator
-from subprocess import DEVNULL, Popen
-from threading import Event
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+import typer
+from typer.testing import CliRunner, Result
 
+from proxy.cli.publish import publish
 from proxy.delivery.http import Server
 from proxy.errors import DeliveryFault
-from proxy.facts import sources
-from proxy.gate import Gate
-from proxy.gateway.api import Gateway
-from proxy.gateway.keys import Keys
-from proxy.policy.load import load
-from proxy.policy.policy import Policy
-from proxy.stores.memory import Buckets
-from tests.live.servers import binary
+from tests.gateway.pair import ALL_KEY, ORDERS_KEY, Pair, service
 
 pytestmark = pytest.mark.live
-
-KEY = "the-key-of-the-server-api"
-HISTORY = {"name": "chat", "history_size": 100, "history_ttl": "60s"}
-CONFIGURATIONS: dict[str, dict[str, Any]] = {
-    "6.9.1": {"http_api": {"key": KEY}, "channel": {"namespaces": [HISTORY]}},
-    "5.4.9": {"api_key": KEY, "namespaces": [HISTORY]},
-}
-
-POLICY = b"""
-language 1;
-service orders {
-  key env ORDERS_KEY;
-  allow publish, broadcast on "chat:{x}" when vars.x.endsWith("-stamped") stamp to = channel tags {"n": string(data.n)};
-  allow publish, broadcast on "chat:{x}" when !vars.x.endsWith("-stamped") && !vars.x.endsWith("-denied");
-  allow publish, broadcast on "nowhere:{x}";
-  allow publish, broadcast on "{x}";
-  allow publish on "rare:{x}" limit 1/24h;
-}
-"""
-
-
-@pytest.fixture(scope="module", params=CONFIGURATIONS)
-def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    config = tmp_path_factory.mktemp("centrifugo") / "config.json"
-    config.write_text(json.dumps(CONFIGURATIONS[request.param]))
-    with socket.create_server(("127.0.0.1", 0)) as vacant:
-        port = vacant.getsockname()[1]
-    command = [str(binary(request.param)), "-c", str(config), "-a", "127.0.0.1", "-p", str(port)]
-    with Popen(command, stdout=DEVNULL, stderr=DEVNULL) as process:
-        try:
-            _wait(port)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-def _wait(port: int) -> None:
-    last = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except ConnectionError:
-            assert time.monotonic() < last, "Centrifugo did not start"
-            Event().wait(0.02)
-        else:
-            return
-
-
-@pytest.fixture(scope="module")
-def policy() -> Policy:
-    loaded = load({"orders.policy": POLICY})
-    assert loaded.policy is not None
-    return loaded.policy
-
-
-@pytest.fixture
-async def server(base: str) -> AsyncIterator[Server]:
-    server = Server(base, KEY)
-    yield server
-    await server.close()
-
-
-@pytest.fixture
-async def gateway(policy: Policy, server: Server) -> AsyncIterator[Gateway]:
-    facts = sources.build(policy, {})
-    gate = Gate(policy=policy, source=facts, limits=Buckets(time.monotonic_ns))
-    yield Gateway(gate, Keys(policy.services.values(), {"ORDERS_KEY": "orders-key-0123456789"}), server, lambda: 0)
-    await facts.close()
-
-
-async def through(gateway: Gateway, method: str, body: object) -> Any:  # noqa: ANN401 - decoded JSON
-    service = gateway.keys.service("orders-key-0123456789")
-    assert service is not None
-    return json.loads(await gateway.call(method, service, json.dumps(body).encode()))
-
-
-async def directly(base: str, method: str, body: object) -> Any:  # noqa: ANN401 - decoded JSON
-    async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.post(f"{base}/api/{method}", json=body, headers={"X-API-Key": KEY})
-    return answer.json()
-
-
-def alike(reply: object) -> object:
-    """Leave out what is never the same twice."""
-    if isinstance(reply, dict):
-        return {name: alike(value) for name, value in reply.items() if name != "epoch"}
-    return list(map(alike, reply)) if isinstance(reply, list) else reply
 
 
 def publication(channel: str) -> dict[str, Any]:
     return {"publish": {"channel": channel, "data": {"text": "hi"}}}
 
 
-SAME = {
-    "publish": ("publish", {"channel": "chat:WHO", "data": {"text": "hi"}, "tags": {"k": "v"}, "idempotency_key": "i"}),
-    "publish-past-history": ("publish", {"channel": "chat:WHO", "data": "hi", "skip_history": True}),
-    "publish-null": ("publish", {"channel": "chat:WHO", "data": None}),
-    "publish-nothing": ("publish", {}),
-    "publish-to-no-namespace": ("publish", {"channel": "nowhere:WHO", "data": 1}),
-    "publish-without-history": ("publish", {"channel": "WHO", "data": 1}),
-    "broadcast": ("broadcast", {"channels": ["chat:WHO", "nowhere:WHO", "chat:WHO-2", "WHO"], "data": [1]}),
-    "broadcast-to-none": ("broadcast", {"channels": [], "data": 1}),
-    "batch": ("batch", {"commands": [publication("chat:WHO"), publication("nowhere:WHO"), publication("WHO")]}),
-    "batch-of-broadcast": (
-        "batch",
-        {"commands": [publication("chat:WHO"), {"broadcast": {"channels": ["chat:WHO", "nowhere:WHO"], "data": 1}}]},
-    ),
-    "batch-in-parallel": ("batch", {"parallel": True, "commands": [publication("chat:WHO"), publication("chat:WHO-2")]}),
-    "batch-of-one": ("batch", {"commands": [publication("chat:WHO")]}),
-    "batch-of-none": ("batch", {"commands": []}),
-    "batch-with-unknown": ("batch", {"commands": [{"no_such": {}}, {}, {"publish": {}}, publication("chat:WHO")]}),
-}
-
-
-@pytest.mark.parametrize(("method", "template"), SAME.values(), ids=SAME)
-async def test_what_is_allowed_is_answered_as_without_the_gateway(base: str, gateway: Gateway, method: str, template: object) -> None:
-    text = json.dumps(template)
-    mine, own = (json.loads(text.replace("WHO", f"{who}-{abs(hash(text))}")) for who in ("gateway", "direct"))
-    assert alike(await through(gateway, method, mine)) == alike(await directly(base, method, own))
-
-
-async def published(base: str, channel: str) -> list[Any]:
-    history = await directly(base, "history", {"channel": channel, "limit": -1})
-    return [each["data"] for each in history["result"].get("publications", [])]
-
-
-async def test_what_is_refused_does_not_reach_centrifugo_and_the_rest_does(base: str, gateway: Gateway) -> None:
+async def test_what_is_refused_does_not_reach_centrifugo_and_the_rest_does(pair: Pair) -> None:
     channels = ["chat:r", "chat:r-denied", "chat:r-1-stamped", "chat:r-2-stamped"]
-    answer = await through(gateway, "broadcast", {"channels": channels, "data": {"n": 1}})
+    answer = await pair.ordered("broadcast", {"channels": channels, "data": {"n": 1}})
     first, second, third, fourth = answer["result"]["responses"]
     assert second == {"error": {"code": 103, "message": "permission denied"}}
     assert first["result"]["offset"] == third["result"]["offset"] == fourth["result"]["offset"] == 1
-    assert await published(base, "chat:r") == [{"n": 1}]
-    assert await published(base, "chat:r-denied") == []
-    assert await published(base, "chat:r-1-stamped") == [{"n": 1, "to": "chat:r-1-stamped"}]
-    assert await published(base, "chat:r-2-stamped") == [{"n": 1, "to": "chat:r-2-stamped"}]
+    assert await pair.published("chat:r") == [{"n": 1}]
+    assert await pair.published("chat:r-denied") == []
+    assert await pair.published("chat:r-1-stamped") == [{"n": 1, "to": "chat:r-1-stamped"}]
+    assert await pair.published("chat:r-2-stamped") == [{"n": 1, "to": "chat:r-2-stamped"}]
 
 
-async def test_a_payload_with_two_readings_is_refused(base: str, gateway: Gateway) -> None:
-    answer = await gateway.call("publish", "orders", b'{"channel":"chat:two-stamped","data":{"n":1,"n":2}}')
-    assert json.loads(answer)["error"]["code"] == 107
-    assert await published(base, "chat:two-stamped") == []
+async def test_a_payload_with_two_readings_is_refused_alone(pair: Pair) -> None:
+    body = b'{"commands":[%s,%s]}' % (
+        b'{"publish":{"channel":"chat:two-stamped","data":{"n":1,"n":2}}}',
+        b'{"publish":{"channel":"chat:one-stamped","data":{"n":1}}}',
+    )
+    first, second = (await pair.through("/batch", body)).json()["replies"]
+    assert (first["error"]["code"], second["publish"]["offset"]) == (107, 1)
+    assert await pair.published("chat:two-stamped") == []
+    assert await pair.published("chat:one-stamped") == [{"n": 1}]
 
 
-async def test_a_limit_is_an_error_of_its_own(gateway: Gateway) -> None:
-    first = await through(gateway, "publish", {"channel": "rare:1", "data": 1})
-    second = await through(gateway, "publish", {"channel": "rare:1", "data": 1})
+async def test_a_limit_is_an_error_of_its_own(pair: Pair) -> None:
+    first = await pair.ordered("publish", {"channel": "rare:1", "data": 1})
+    second = await pair.ordered("publish", {"channel": "rare:1", "data": 1})
     assert (first["error"]["code"], second["error"]["code"]) == (102, 111)
 
 
+async def test_a_method_is_allowed_by_itself(pair: Pair) -> None:
+    assert await pair.ordered("presence", {"channel": "chat:p"}) == {"result": {"presence": {}}}
+    for method, body in (("history", {"channel": "chat:p"}), ("presence", {"channel": "p"}), ("info", {}), ("disconnect", {"user": "42"})):
+        assert (await pair.ordered(method, body))["error"]["code"] == 103
+
+
 @pytest.mark.parametrize("parallel", [False, True], ids=["in-order", "in-parallel"])
-async def test_a_batch_keeps_the_order_of_each_channel(base: str, gateway: Gateway, *, parallel: bool) -> None:
+async def test_a_batch_keeps_the_order_of_each_channel(pair: Pair, *, parallel: bool) -> None:
     channels = [f"chat:order-{parallel}-{n}" for n in range(3)]
     commands = [{"publish": {"channel": channel, "data": n}} for n in range(40) for channel in channels]
-    answer = await through(gateway, "batch", {"parallel": parallel, "commands": commands})
+    answer = await pair.ordered("batch", {"parallel": parallel, "commands": commands})
     assert [reply["publish"]["offset"] for reply in answer["replies"]] == [n for n in range(1, 41) for _ in channels]
     for channel in channels:
-        assert await published(base, channel) == list(range(40))
+        assert await pair.published(channel) == list(range(40))
 
 
-async def test_a_null_command_that_would_end_centrifugo_is_answered_and_it_lives_on(base: str, gateway: Gateway, server: Server) -> None:
-    answer = await through(gateway, "batch", {"parallel": True, "commands": [None, publication("chat:null"), None]})
+async def test_a_command_without_a_channel_comes_after_those_before_it(pair: Pair) -> None:
+    batch = {
+        "commands": [
+            {"publish": {"channel": "chat:last", "data": 1}},
+            {"disconnect": {"user": "42"}},
+            {"history": {"channel": "chat:last"}},
+        ]
+    }
+    answer = (await pair.through("/batch", json.dumps(batch).encode())).json()
+    assert [next(iter(reply)) for reply in answer["replies"]] == ["publish", "disconnect", "history"]
+    assert answer["replies"][2]["history"]["offset"] == 1
+
+
+async def test_concurrent_callers_each_get_their_own_results(pair: Pair) -> None:
+    async def publish(caller: int) -> list[int]:
+        channel = f"chat:caller-{caller}"
+        answers = [await pair.ordered("publish", {"channel": channel, "data": n}) for n in range(5)]
+        return [answer["result"]["offset"] for answer in answers]
+
+    assert await asyncio.gather(*map(publish, range(20))) == [[1, 2, 3, 4, 5]] * 20
+
+
+async def test_a_null_command_that_would_end_centrifugo_is_answered_and_it_lives_on(pair: Pair) -> None:
+    answer = await pair.ordered("batch", {"parallel": True, "commands": [None, publication("chat:null"), None]})
     assert [list(reply) for reply in answer["replies"]] == [["error"], ["publish"], ["error"]]
-    await server.health()
-    assert await published(base, "chat:null") == [{"text": "hi"}]
+    assert await pair.published("chat:null") == [{"text": "hi"}]
 
 
-async def test_an_idempotent_publication_is_published_once(base: str, gateway: Gateway) -> None:
+async def test_an_idempotent_publication_is_published_once(pair: Pair) -> None:
     body = {"channel": "chat:once", "data": 1, "idempotency_key": "once"}
-    assert await through(gateway, "publish", body) == await through(gateway, "publish", body)
-    assert await published(base, "chat:once") == [1]
+    assert await pair.ordered("publish", body) == await pair.ordered("publish", body)
+    assert await pair.published("chat:once") == [1]
+
+
+async def test_facts_are_forgotten(pair: Pair) -> None:
+    answer = await pair.through("/invalidate", b'{"topics":["account:42"]}')
+    assert answer.json() == {"result": {"facts": 0}}
+    assert (await pair.ordered("invalidate", {"topics": ["account:42"]}))["error"]["code"] == 103
+
+
+DURABLE = b"""
+language 1;
+service orders { key env ORDERS_KEY; allow publish, broadcast, history on "chat:{x}"; delivery durable; }
+"""
+
+
+async def test_what_is_kept_arrives_in_order_and_a_call_may_choose_otherwise(base: str, pair: Pair, tmp_path: Path) -> None:
+    async with service(base, DURABLE, store_url=f"sqlite:///{tmp_path}/outbox.db") as url:
+        kept = replace(pair, gateway=url)
+        for n in range(20):
+            assert await kept.ordered("publish", {"channel": "chat:kept", "data": n}) == {"result": {}}
+        both = await kept.ordered("broadcast", {"channels": ["chat:kept", "elsewhere"], "data": 20})
+        assert both == {"result": {"responses": [{"result": {}}, {"error": {"code": 103, "message": "permission denied"}}]}}
+        async with asyncio.timeout(20):
+            while len(await pair.published("chat:kept")) < 21:
+                pass
+        assert await pair.published("chat:kept") == [*range(21)]
+        assert (await kept.ordered("publish?delivery=direct", {"channel": "chat:kept", "data": 0}))["result"]["offset"] == 22
+
+
+async def test_the_command_publishes(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_KEY", ORDERS_KEY)
+    app = typer.Typer()
+    app.command()(publish)
+
+    async def run(*arguments: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, app, ["--url", pair.gateway, *arguments])
+
+    published = await run("chat:command", '{"n": 1}', "--tag", "k=v")
+    assert (published.exit_code, json.loads(published.stdout)["offset"]) == (0, 1)
+    refused = await run("elsewhere", "1")
+    assert (refused.exit_code, refused.stderr) == (1, "error 103: permission denied\n")
+
+
+async def test_a_key_in_the_address_counts_for_nothing(pair: Pair) -> None:
+    assert (await pair.client.post(f"{pair.gateway}/api/info?api_key={ALL_KEY}", content=b"{}")).status_code == 401
 
 
 async def test_a_wrong_key_is_told_apart(base: str) -> None:

@@ -107,8 +107,9 @@ class Scene:
         self.lags: list[float] = []
         self.registry = Registry(topics, self.clock)
         self.endings = Endings(self.registry, self.centrifugo, self.clock, self.lags.append)
-        gate = Gate(policy=policy(), source=self.data, limits=Unlimited())
-        self.redecision = Redecision(self.registry, self.endings, gate, self.clock, grace_s)
+        self.barred: set[str | None] = set()
+        self.gate = Gate(policy=policy(), source=self.data, limits=Unlimited(), barred=self.barred)
+        self.redecision = Redecision(self.registry, self.endings, self.gate, self.clock, grace_s)
 
     def connection(self, client: str, user: str, **more: object) -> Grant:
         """A connection that is held; ten seconds old."""
@@ -132,7 +133,8 @@ class Scene:
             facts.append(("member", request.channel[4:], request.user))
         since_ms = self.clock.now - 10_000
         made = {"end_s": None, "since_ms": since_ms, "decided_ms": since_ms, "facts": tuple(facts), **more}
-        grant = Grant(holder=holder, request=request, rule=rule, revision="r", **made)  # type: ignore[arg-type]  # as the callers give it
+        made = {"revision": self.gate.policy.revision, **made}
+        grant = Grant(holder=holder, request=request, rule=rule, **made)  # type: ignore[arg-type]  # as the callers give it
         self.redecision.hold(grant)
         return grant
 

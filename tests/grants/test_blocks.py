@@ -1,4 +1,5 @@
-from proxy.grants.blocks import Block, Blocks
+from proxy.grants.blocks import Blocks
+from proxy.stores.blocks import Block
 from tests.grants.scene import Clock
 
 

@@ -5,9 +5,11 @@ import pytest
 from proxy.errors import Fault
 from proxy.grants import endings as module
 from proxy.grants import orders as orders_module
-from proxy.grants.blocks import Block, Blocks
+from proxy.grants.blocks import Blocks
 from proxy.grants.grant import TOKEN
 from proxy.grants.orders import Orders
+from proxy.stores.blocks import Block
+from proxy.wire.connections import Connection
 from tests.grants.scene import Scene
 
 
@@ -105,8 +107,8 @@ async def test_blocks_outlive_the_process() -> None:
 async def test_a_revoked_token_is_ended_even_if_its_user_gets_another() -> None:
     desk = Desk()
     token = desk.token("42", usable_s=60)
-    desk.orders.revoke(token.holder.removeprefix(TOKEN))
-    desk.orders.revoke("unknown")
+    assert await desk.orders.revoke(token.holder.removeprefix(TOKEN))
+    assert not await desk.orders.revoke("unknown")
     assert len(desk.endings) == 1
     desk.redecision.hold(token)
     desk.connection("c1", "42")
@@ -128,15 +130,19 @@ async def test_outdated_are_the_users_tokens_of_before(before_s: int | None, cha
     desk.token("42", "doc:7")
     desk.token("43")
     desk.connection("c1", "42")
-    desk.orders.outdate("42", None if before_s is None else desk.clock.now // 1000 + before_s, channel)
+    await desk.orders.outdate("42", None if before_s is None else desk.clock.now // 1000 + before_s, channel)
     assert len(desk.endings) == ended
 
 
 async def test_connections_are_those_of_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk()
-    first, other = desk.connection("c1", "42"), desk.connection("c2", "43")
+    desk.connection("c1", "42")
+    desk.connection("c2", "43")
     desk.subscription("c1", "42", "doc:7")
+    desk.subscription("c1", "42", "doc:6")
     desk.token("42")
+    first = Connection(client="c1", user="42", transport="", name="", version="", channels=("doc:6", "doc:7"))
+    other = Connection(client="c2", user="43", transport="", name="", version="", channels=())
     assert desk.orders.connections("42") == [first]
     assert desk.orders.connections(None) == [first, other]
     monkeypatch.setattr(orders_module, "LISTED", 1)

@@ -5,10 +5,13 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
+import jwt
+
 from proxy.gate import Gate
+from proxy.identity.chain import NOBODY, Credentials, Refusal
 from proxy.policy.decision import Allow, Deny, FactKey, Known, Limit, Lost, Request
 from proxy.policy.load import load
-from proxy.policy.policy import Policy
+from proxy.policy.policy import Person, Policy
 
 NOW = 1_700_000_000_000
 
@@ -132,6 +135,58 @@ def clock() -> int:
 
 def body(**fields: object) -> bytes:
     return json.dumps(HEAD | {"user": "42"} | fields).encode()
+
+
+class Watched:
+    """Keeps the decisions that it is told of."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Request, Allow | Deny]] = []
+
+    def __call__(self, request: Request, decision: Allow | Deny) -> None:
+        self.seen.append((request, decision))
+
+
+class Book:
+    """Keeps what it is told to write down: what happened, about which client and channel, and the end."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, str | None, str | None, int | None]] = []
+        self.requests: list[Request] = []
+
+    def connected(self, request: Request, _allow: Allow, end_s: int | None) -> None:
+        self.requests.append(request)
+        self.entries.append(("connected", request.client, request.channel, end_s))
+
+    def subscribed(self, request: Request, _allow: Allow, end_s: int | None) -> None:
+        self.requests.append(request)
+        self.entries.append(("subscribed", request.client, request.channel, end_s))
+
+    def ended(self, client: str, channel: str) -> None:
+        self.entries.append(("ended", client, channel, None))
+
+
+class Recalled:
+    """Says that it is this person, and keeps what it was shown."""
+
+    def __init__(self, person: Person | Refusal | None) -> None:
+        self.person = person
+        self.asked: list[tuple[Credentials, str]] = []
+
+    async def identify(self, _credentials: Credentials) -> Person | Refusal:
+        return self.person or NOBODY
+
+    async def recall(self, credentials: Credentials, user: str) -> Person | Refusal | None:
+        self.asked.append((credentials, user))
+        return self.person
+
+
+KEY = "k" * 32
+
+
+def token(**claims: object) -> str:
+    fields = {"iss": "https://id.example.org", "aud": "realtime", "sub": "42", "role": "user", "name": "Ada", "exp": NOW // 1000 + 600}
+    return jwt.encode(fields | claims, KEY, "HS256")
 
 
 class Reply(Protocol):

@@ -1,10 +1,12 @@
 """Subscribe, publish, rpc and the map events."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from proxy.errors import DeliveryFault, FactFault, Fault, Overload
 from proxy.hooks.answers import Answers
 from proxy.hooks.map_publish import MapPublish
 from proxy.hooks.map_remove import MapRemove
@@ -13,18 +15,51 @@ from proxy.hooks.publish import Publish
 from proxy.hooks.rpc import Rpc
 from proxy.hooks.shared_poll_refresh import SharedPollRefresh
 from proxy.hooks.subscribe import Subscribe
-from proxy.policy.decision import Deny, Request
+from proxy.policy.decision import Deny, Forwarding, Reading, Request
 from proxy.wire import requests
+from proxy.wire.api import ApiError, Command, Outcome, Result
 
-from .scene import NOW, Oracle, allow, body, clock, gate, written
+from .scene import NOW, Book, Oracle, allow, body, clock, gate, written
 
 MESSAGE = {"kind": "text", "id": "m1"}
 FORBIDDEN = {"error": {"code": 103, "message": "permission denied", "temporary": False}}
 HOOKS: dict[str, Any] = {"subscribe": Subscribe, "publish": Publish, "rpc": Rpc, "map_publish": MapPublish, "map_remove": MapRemove}
 
 
+class Applications:
+    """Replies what it was told, or fails."""
+
+    def __init__(self, fault: FactFault | None = None) -> None:
+        self.fault = fault
+
+    async def forward(self, remote: str, path: str, told: Mapping[str, object]) -> object:
+        if self.fault:
+            raise self.fault
+        return {"by": f"{remote}{path}", "told": told}
+
+
+class Courier:
+    """Centrifugo's server API, which gives the same outcome, or fails; `sent` is what it was sent."""
+
+    def __init__(self, outcome: Outcome | Fault = Result(fields={"presence": {}})) -> None:  # noqa: B008 - it is frozen
+        self.outcome = outcome
+        self.sent: list[tuple[str, Mapping[str, object]]] = []
+
+    async def send(self, command: Command, /) -> Outcome:
+        self.sent.append((command.method, command.params))
+        if isinstance(self.outcome, Fault):
+            raise self.outcome
+        return self.outcome
+
+
+async def call(decider: Decider, applications: Applications | None = None, courier: Courier | None = None, **fields: object) -> Any:  # noqa: ANN401 - decoded JSON
+    hook = Rpc(decider, Answers(), clock, applications or Applications(), courier or Courier())
+    return written(await hook(requests.decode_rpc(body(**fields))))
+
+
 async def ask(event: str, decider: Decider | None = None, raw: bytes = b"", **fields: object) -> Any:  # noqa: ANN401 - decoded JSON
-    hook = HOOKS[event](decider or gate(), Answers(), clock)
+    more = {"subscribe": [Book()], "rpc": [Applications(), Courier()]}.get(event, [])
+    hook = HOOKS[event](decider or gate(), Answers(), clock, *more)
     return written(await hook(requests.EVENTS[event](raw or body(**fields))))
 
 
@@ -32,6 +67,15 @@ async def test_a_member_subscribes() -> None:
     assert await ask("subscribe", channel="doc:7") == {
         "result": {"expire_at": NOW // 1000 + 300, "info": {"role": "editor"}, "data": {"doc": "7"}}
     }
+
+
+async def test_an_allowed_subscription_is_written_down_and_no_other() -> None:
+    book = Book()
+    hook = Subscribe(gate(), Answers(), clock, book)
+    await hook(requests.decode_subscribe(body(channel="doc:7")))
+    assert hook.now(requests.decode_subscribe(body(channel="none:8")))
+    assert hook.now(requests.decode_subscribe(body(channel="news:8")))
+    assert book.entries == [("subscribed", "c1", "doc:7", NOW // 1000 + 300), ("subscribed", "c1", "news:8", None)]
 
 
 async def test_a_rule_without_obligations_grants_a_bare_result() -> None:
@@ -104,8 +148,49 @@ async def test_an_unknown_method_is_named_so() -> None:
     assert (await ask("rpc", method="none"))["error"]["code"] == 104
 
 
-async def test_a_method_that_reads_a_channel_is_not_available_yet() -> None:
-    assert (await ask("rpc", method="who", data={"channel": "news:1"}))["error"]["code"] == 108
+async def test_a_method_that_reads_a_channel_is_answered_with_what_it_holds() -> None:
+    courier = Courier(Result(fields={"presence": {"c1": {"user": "42"}}}))
+    answer = await call(gate(), courier=courier, method="who", data={"channel": "news:1"})
+    assert answer == {"result": {"data": {"presence": {"c1": {"user": "42"}}}}}
+    assert courier.sent == [("presence", {"channel": "news:1"})]
+
+
+async def test_who_may_not_see_what_a_channel_holds_is_refused_as_there() -> None:
+    courier = Courier()
+    assert await call(gate(), courier=courier, method="who", data={"channel": "doc:7"}) == FORBIDDEN
+    assert (await call(gate(), courier=courier, method="who", data={"channel": "none:1"}))["error"]["code"] == 102
+    assert courier.sent == []
+
+
+async def test_a_history_is_read_up_to_its_limit_and_the_policy_is_told_everything() -> None:
+    courier, oracle = Courier(), Oracle(allow(answer=Reading(kind="history", channel="a:b", limit=5)))
+    await call(oracle, courier=courier, method="m", meta={"role": "x"})
+    assert courier.sent == [("history", {"channel": "a:b", "limit": 5})]
+    assert oracle.asked[1] == Request(
+        op="history", user="42", channel="a:b", client="c1", transport="websocket", meta={"role": "x"}, timestamp_ms=NOW
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [(ApiError(code=108, message="not available"), 100), (DeliveryFault("away"), 100), (Overload("too much"), 111)],
+)
+async def test_what_cannot_be_read_is_tried_again(outcome: Outcome | Fault, code: int) -> None:
+    error = (await call(gate(), courier=Courier(outcome), method="who", data={"channel": "news:1"}))["error"]
+    assert (error["code"], error["temporary"]) == (code, True)
+
+
+async def test_a_method_is_forwarded_with_who_calls_and_what_they_say() -> None:
+    forwarding = Oracle(allow(answer=Forwarding(remote="app", path="/rename")))
+    told = {"user": "42", "client": "c1", "meta": {"role": "x"}, "data": {"title": "a"}}
+    answer = await call(forwarding, method="m", meta={"role": "x"}, data={"title": "a"})
+    assert answer == {"result": {"data": {"by": "app/rename", "told": told}}}
+
+
+async def test_an_application_that_fails_is_tried_again() -> None:
+    forwarding = Oracle(allow(answer=Forwarding(remote="app", path="/rename")))
+    error = (await call(forwarding, Applications(FactFault("away")), method="m"))["error"]
+    assert (error["code"], error["temporary"]) == (100, True)
 
 
 async def test_a_key_is_written_as_judged() -> None:

@@ -1,47 +1,21 @@
 import json
 
-import jwt
-
 from proxy.hooks.answers import Answers
 from proxy.hooks.connect import Connect
-from proxy.identity.chain import Chain, Credentials, Refusal
-from proxy.policy.decision import Allow, Deny, Request
+from proxy.identity.chain import Chain, Refusal
+from proxy.policy.decision import Request
 from proxy.policy.policy import Person
 from proxy.wire.requests import ConnectRequest, decode_connect
 
-from .scene import HEAD, NOW, Oracle, allow, clock, gate, policy, written
+from .scene import HEAD, KEY, NOW, Book, Oracle, Recalled, Watched, allow, clock, gate, policy, token, written
 
-KEY = "k" * 32
 ORIGIN = {"origin": "https://app.example.org"}
 SECOND = NOW // 1000
 
 
-def token(**claims: object) -> str:
-    fields = {"iss": "https://id.example.org", "aud": "realtime", "sub": "42", "role": "user", "name": "Ada", "exp": SECOND + 600}
-    return jwt.encode(fields | claims, KEY, "HS256")
-
-
-class Watched:
-    def __init__(self) -> None:
-        self.seen: list[tuple[Request, Allow | Deny]] = []
-
-    def __call__(self, request: Request, decision: Allow | Deny) -> None:
-        self.seen.append((request, decision))
-
-
-class Known:
-    """Says that it is this person."""
-
-    def __init__(self, person: Person | Refusal) -> None:
-        self.person = person
-
-    async def identify(self, _credentials: Credentials) -> Person | Refusal:
-        return self.person
-
-
-def connect(watch: Watched | None = None) -> Connect:
+def connect(watch: Watched | None = None, book: Book | None = None) -> Connect:
     chain = Chain(policy(), {"IDP_KEY": KEY}, lambda: SECOND)
-    return Connect(gate(), chain, Answers(), clock, watch or Watched())
+    return Connect(gate(), chain, Answers(), clock, watch or Watched(), book or Book())
 
 
 def asked(**fields: object) -> ConnectRequest:
@@ -58,6 +32,14 @@ async def test_a_bearer_is_connected_as_who_the_token_says() -> None:
         "meta": {"role": "user"},
         "subs": {"news:42": {"info": {"topic": "42"}}},
     }
+
+
+async def test_an_allowed_connection_is_written_down_and_no_other() -> None:
+    book = Book()
+    await connect(book=book)(asked(), ORIGIN | {"authorization": f"Bearer {token()}"})
+    await connect(book=book)(asked(), {})
+    assert book.entries == [("connected", "c1", None, SECOND + 600)]
+    assert (book.requests[0].user, book.requests[0].meta) == ("42", {"role": "user"})
 
 
 async def test_a_token_in_the_connect_data_counts() -> None:
@@ -94,7 +76,7 @@ async def test_a_repeated_credential_makes_nobody_even_where_guests_are_welcome(
 
 
 async def test_an_identity_that_cannot_be_asked_is_asked_later() -> None:
-    hook = Connect(Oracle(allow()), Known(Refusal(reason="fact_error")), Answers(), clock, Watched())
+    hook = Connect(Oracle(allow()), Recalled(Refusal(reason="fact_error")), Answers(), clock, Watched(), Book())
     assert written(await hook(asked(), {}))["error"] == {"code": 100, "message": "internal server error", "temporary": True}
 
 
@@ -106,7 +88,7 @@ async def test_the_policy_refuses_a_connection() -> None:
 
 async def test_the_policy_is_told_everything_of_a_connection() -> None:
     oracle = Oracle(allow())
-    hook = Connect(oracle, Known(Person(user="7", meta={"role": "x"})), Answers(), clock, Watched())
+    hook = Connect(oracle, Recalled(Person(user="7", meta={"role": "x"})), Answers(), clock, Watched(), Book())
     await hook(asked(name="js", version="5", data={"a": 1}), {"x": "y"})
     assert oracle.asked == [
         Request(
@@ -126,11 +108,11 @@ async def test_the_policy_is_told_everything_of_a_connection() -> None:
 
 async def test_connect_data_with_two_readings_is_marked() -> None:
     oracle = Oracle(allow())
-    hook = Connect(oracle, Known(Person(user="7")), Answers(), clock, Watched())
+    hook = Connect(oracle, Recalled(Person(user="7")), Answers(), clock, Watched(), Book())
     await hook(decode_connect(json.dumps(HEAD).encode()[:-1] + b',"data":{"a":1,"a":2}}'), {})
     assert oracle.asked[0].ambiguous
 
 
 async def test_a_connection_without_any_end_has_none() -> None:
-    hook = Connect(Oracle(allow(info={"of": "rule"})), Known(Person(user="7", info=1)), Answers(), clock, Watched())
+    hook = Connect(Oracle(allow(info={"of": "rule"})), Recalled(Person(user="7", info=1)), Answers(), clock, Watched(), Book())
     assert written(await hook(asked(), {}))["result"] == {"user": "7", "info": {"of": "rule"}}

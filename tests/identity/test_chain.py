@@ -1,4 +1,5 @@
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import jwt
 import pytest
@@ -8,6 +9,9 @@ from proxy.identity.chain import Chain, Credentials, Refusal, find
 from proxy.policy.declared import Place
 from proxy.policy.load import load
 from proxy.policy.policy import Person, Policy
+
+from .forge import jwk, private, public, sign
+from .site import Site, says, site
 
 NOW = 1_000_000
 SECRETS = {"A_KEY": "a" * 32, "B_KEY": "b" * 32, "OTHER": "o" * 32}
@@ -147,7 +151,149 @@ def test_a_key_that_is_missing_stops_the_start() -> None:
         Chain(policy(A, B), {"A_KEY": "a" * 32})
 
 
-def test_an_identity_over_http_is_not_supported_yet() -> None:
-    session = 'http app { base env APP_URL; } identity session { http app GET "/session" forward header "cookie"; user = reply.id; }'
-    with pytest.raises(SetupFault, match="the policy's identity session asks over http, which is not supported yet"):
-        Chain(policy(session), SECRETS)
+SESSION = """
+http app { base env APP_URL; }
+identity session {
+  http app GET "/me" forward header "cookie";
+  user = reply.id;
+  meta = {"roles": reply.roles};
+  expire = reply.until;
+}
+"""
+PUBLISHED = """
+identity published {
+  jwt from header "authorization", cookie "session";
+  issuer "https://id.example.org"; audience "realtime"; algorithms ES256; keys jwks "%s/keys";
+  user = claims.sub;
+}
+"""
+ADA = {"id": "ada", "roles": ["x"], "until": NOW + 50}
+AWAY = Refusal(reason="fact_error", detail="identity session: the reply has status 500")
+
+
+@asynccontextmanager
+async def serving(*identities: str) -> AsyncIterator[tuple[Site, Chain]]:
+    """An application that knows Ada, and the chain that asks it."""
+    async with site() as app:
+        app.answers["/me"] = says(ADA)
+        app.answers["/keys"] = says({"keys": [jwk("P-256", kid="one")]})
+        made = [each % app.url if "%s" in each else each for each in identities]
+        links = Chain(policy(*made), {**SECRETS, "APP_URL": app.url}, lambda: NOW)
+        try:
+            yield app, links
+        finally:
+            await links.close()
+
+
+async def test_a_session_makes_the_person_that_the_policy_describes() -> None:
+    async with serving(SESSION) as (_, links):
+        assert await links.identify(shown(cookie="s=1")) == Person(user="ada", meta={"roles": ["x"]}, expires_at=NOW + 50)
+
+
+async def test_a_session_that_the_application_does_not_know_leaves_the_next_identity() -> None:
+    async with serving(SESSION, B, GUEST) as (app, links):
+        app.answers["/me"] = says(None, 401)
+        assert await links.identify(shown(cookie="s=1", x_token=token("b"))) == Person(user="7")
+        assert await links.identify(shown(cookie="s=1")) == Person(user="")
+        assert await links.identify(shown()) == Person(user="")
+
+
+async def test_an_application_that_is_away_makes_nobody_and_no_guest() -> None:
+    async with serving(SESSION, B, GUEST) as (app, links):
+        app.answers["/me"] = says(None, 500)
+        assert await links.identify(shown(cookie="s=1", x_token=token("b"))) == AWAY
+        assert await links.identify(shown(x_token=token("b"))) == Person(user="7")
+
+
+@pytest.mark.parametrize(
+    "reply", [{}, [], None, "ada", {**ADA, "id": ""}, {**ADA, "id": None}, {**ADA, "until": NOW}, {**ADA, "until": "x"}]
+)
+async def test_a_reply_that_the_policy_cannot_use_is_nobody(reply: object) -> None:
+    async with serving(SESSION, GUEST) as (app, links):
+        app.answers["/me"] = says(reply)
+        assert await links.identify(shown(cookie="s=1")) == NOBODY
+
+
+async def test_a_token_of_a_published_key_counts_and_one_of_another_does_not() -> None:
+    async with serving(PUBLISHED, GUEST) as (_, links):
+        good, bad = (sign({"aud": "realtime"}, private(kind), "ES256", kid="one") for kind in ("P-256", "P-256 too"))
+        assert await links.identify(shown(authorization=f"Bearer {good}")) == Person(user="42")
+        assert await links.identify(shown(authorization=f"Bearer {bad}")) == NOBODY
+
+
+async def test_keys_that_are_away_make_nobody_for_now() -> None:
+    async with serving(PUBLISHED, GUEST) as (app, links):
+        app.answers["/keys"] = says(None, 503)
+        bearer = sign({"aud": "realtime"}, private("P-256"), "ES256", kid="one")
+        detail = "keys of identity published: the reply has status 503"
+        assert await links.identify(shown(authorization=f"Bearer {bearer}")) == Refusal(reason="fact_error", detail=detail)
+        assert await links.identify(shown()) == Person(user="")
+
+
+async def test_every_refused_token_gets_the_same_answer() -> None:
+    async with serving(PUBLISHED, A, GUEST) as (_, links):
+        key = private("P-256")
+        bad = [
+            "x", "a.b.c", "e30.e30.e30", "a" * 10_000, sign({}, None, "none"),
+            sign({"aud": "realtime"}, public("P-256").encode()[27:], "HS256"),
+            sign({"aud": "other"}, key, "ES256"), sign({"aud": "realtime", "exp": NOW - 60}, key, "ES256"),
+            sign({"aud": "realtime"}, key, "ES256", kid="unknown"), sign({"aud": "realtime"}, private("P-384"), "ES384"),
+            sign({"aud": "realtime", "x": "x" * 10_000}, key, "ES256"), token("a", exp=NOW - 60), token("a", key="OTHER"),
+        ]  # fmt: skip
+        assert [await links.identify(shown(authorization=f"Bearer {each}")) for each in bad] == [NOBODY] * len(bad)
+        assert [await links.recall(shown(authorization=f"Bearer {each}"), "42") for each in bad] == [NOBODY] * len(bad)
+
+
+async def test_who_shows_the_same_again_is_recalled() -> None:
+    async with serving(SESSION, B, GUEST) as (app, links):
+        assert getattr(await links.recall(shown(cookie="s=1"), "ada"), "user", None) == "ada"
+        assert await links.recall(shown(x_token=token("b")), "7") == Person(user="7")
+        assert await links.recall(shown(x_token=token("b", exp=NOW - 60)), "7") == NOBODY
+        app.answers["/me"] = says(None, 500)
+        assert await links.recall(shown(cookie="s=2"), "ada") == AWAY
+
+
+async def test_who_shows_nothing_cannot_be_recalled() -> None:
+    async with serving(SESSION, B, GUEST) as (_, links):
+        for user in ("ada", ""):
+            assert await links.recall(shown(user_agent="x"), user) is None
+
+
+async def test_a_session_that_has_ended_is_not_recalled_but_a_guest_stays_one() -> None:
+    async with serving(SESSION, GUEST) as (app, links):
+        app.answers["/me"] = says(None, 403)
+        assert await links.recall(shown(cookie="s=1"), "ada") == NOBODY
+        assert await links.recall(shown(cookie="s=1"), "") is None
+
+
+async def test_a_probe_names_what_is_wrong() -> None:
+    async with serving(SESSION, PUBLISHED, B, GUEST) as (app, links):
+        app.answer = says(None, 404)
+        assert await links.probe() == {"session": "", "published": "", "b": ""}
+        app.answers["/keys"] = says({"keys": []})
+        assert await links.probe() == {"session": "", "published": "keys of identity published: the reply holds no key for ES256", "b": ""}
+    assert (await links.probe())["session"].startswith("http app: no answer")
+
+
+async def test_an_address_that_is_missing_stops_the_start() -> None:
+    with pytest.raises(SetupFault, match="the policy's http app needs the environment variable APP_URL"):
+        Chain(policy(SESSION), SECRETS)
+
+
+async def test_a_chain_under_another_policy_keeps_what_it_knows_and_describes_people_as_that_one_does() -> None:
+    app = 'http app { base env APP_URL; }\nidentity session { http app GET "/me" forward header "cookie"; user = reply.id; }'
+    before = policy(app)
+    async with site() as at:
+        at.answer = says({"id": "42"})
+        first = Chain(before, {"APP_URL": at.url})
+        second = first.under(policy(app, GUEST))
+        for each in (first, second):
+            found = await each.identify(shown(cookie="session=a"))
+            assert isinstance(found, Person)
+            assert found.user == "42"
+        assert at.count == 1
+        assert await first.identify(shown()) == NOBODY
+        assert await second.identify(shown()) == Person(user="")
+        assert first.shares(second)
+        assert not first.shares(Chain(before, {"APP_URL": at.url}))
+        await first.close()

@@ -1,6 +1,7 @@
 """A real Redis that keeps nothing on disk, for as long as a test needs it."""
 
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -38,6 +39,16 @@ class Redis:
             self._process.kill()
             self._process.wait(10)
             self._process = None
+
+    def pause(self) -> None:
+        """Lets it hang, with its connections open."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets it go on."""
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
 
 
 @contextmanager

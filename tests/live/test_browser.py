@@ -1,12 +1,14 @@
 import asyncio
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import BrowserContext, Page, async_playwright, expect
+from playwright.async_api import BrowserContext, Page, Request, Route, async_playwright, expect
 
 from proxy.demo.backend import Backend, shipping
+from tests.docs import pages
 from tests.live.servers import ROOT
 from tests.live.world import ORDERS, World
 
@@ -45,6 +47,44 @@ async ({user, transport, url}) => {
   });
 }
 """
+
+
+BATCHED = next(block.text for block in pages.blocks(pages.page("tokens"), "js") if "function batched(" in block.text)
+"""The function that the page on tokens gives."""
+
+TOGETHER = """
+([channels, url]) => {
+  const client = new Centrifuge(`${url.replace('http', 'ws')}/connection/websocket`, {getToken: async () => {
+    const response = await fetch('/api/centrifugo/connection-token', {method: 'POST'});
+    return (await response.json()).token;
+  }});
+  const getToken = batched('/api/centrifugo/subscription-token');
+  const ends = channels.map((channel) => new Promise((resolve) => {
+    const subscription = client.newSubscription(channel, {getToken, minResubscribeDelay: 1, maxResubscribeDelay: 50});
+    let errors = 0;
+    subscription.on('error', () => errors++);
+    subscription.on('subscribed', () => resolve([channel, 'subscribed', errors > 0]));
+    subscription.on('unsubscribed', ({code}) => resolve([channel, code, errors > 0]));
+    subscription.subscribe();
+  }));
+  client.connect();
+  return Promise.all(ends);
+}
+"""
+SIGN_IN = """
+async (user) => {
+  await fetch('/demo/login', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify({user})});
+}
+"""
+FACTS_AT_HAND = """
+async (channels) => {
+  const asked = {method: 'POST', body: JSON.stringify({channels})};
+  while ((await (await fetch('/api/centrifugo/subscription-token', asked)).text()).includes('unavailable'));
+}
+"""
+"""Loads the facts, which on a busy machine may take longer than the policy lets them: that would be an error to ask again for."""
+CHANNELS = ["notifications#42", "notifications#43", "chat:doc-7", "chat:doc-8", "news:today"]
+ENDS = dict(zip(CHANNELS, ["subscribed", 1, "subscribed", 1, "subscribed"], strict=True))
 
 
 @pytest.fixture
@@ -137,6 +177,77 @@ async def test_a_browser_that_was_offline_recovers_what_it_missed(browser: Brows
     await heard(page, text="missed")
 
 
+async def together(browser: BrowserContext, live: World) -> tuple[Page, list[list[str]]]:
+    """A page of user 42 that has the function, and the channels of each request for tokens that it makes."""
+    await browser.add_init_script(f"{BATCHED}\nwindow.batched = batched;")
+    page, asked = await opened(browser, live), list[list[str]]()
+
+    def note(request: Request) -> None:
+        if request.url.endswith("/subscription-token"):
+            asked.append(json.loads(request.post_data or "")["channels"])
+
+    await ask(page, SIGN_IN, "42")
+    await ask(page, FACTS_AT_HAND, CHANNELS)
+    page.on("request", note)
+    return page, asked
+
+
+async def test_subscriptions_made_together_ask_for_their_tokens_together(browser: BrowserContext, live: World) -> None:
+    page, asked = await together(browser, live)
+    ends = await ask(page, TOGETHER, [CHANNELS, live.centrifugo.url])
+    assert ends == [[channel, end, False] for channel, end in ENDS.items()]
+    assert asked == [CHANNELS]
+
+
+async def test_subscriptions_ask_again_when_there_are_no_tokens_now(browser: BrowserContext, live: World) -> None:
+    page, asked = await together(browser, live)
+
+    async def away(route: Route) -> None:
+        if len(asked) == 1:
+            await route.fulfill(status=503, content_type="text/plain", body="temporarily unavailable\n")
+        else:
+            await route.continue_()
+
+    await page.route("**/subscription-token", away)
+    ends = await ask(page, TOGETHER, [CHANNELS, live.centrifugo.url])
+    assert ends == [[channel, end, True] for channel, end in ENDS.items()]
+    assert asked[0] == CHANNELS
+    assert sorted(channel for channels in asked[1:] for channel in channels) == sorted(CHANNELS)
+
+
+async def test_one_that_is_unavailable_asks_again_and_the_others_go_on(browser: BrowserContext, live: World) -> None:
+    page, asked = await together(browser, live)
+
+    async def limited(route: Route) -> None:
+        got = await route.fetch()
+        answer = await got.json()
+        if len(asked) == 1:
+            del answer["tokens"]["chat:doc-7"]
+            answer["denied"]["chat:doc-7"] = {"code": "too_many_requests"}
+        await route.fulfill(response=got, json=answer)
+
+    await page.route("**/subscription-token", limited)
+    ends = await ask(page, TOGETHER, [CHANNELS, live.centrifugo.url])
+    assert ends == [[channel, end, channel == "chat:doc-7"] for channel, end in ENDS.items()]
+    assert asked == [CHANNELS, ["chat:doc-7"]]
+
+
+async def test_more_than_a_hundred_tokens_are_asked_for_in_parts_and_each_channel_once(browser: BrowserContext, live: World) -> None:
+    page, asked = await together(browser, live)
+    counted = await ask(
+        page,
+        """async () => {
+          const getToken = batched('/api/centrifugo/subscription-token');
+          const channels = Array.from({length: 150}, (_, number) => `news:${number}`);
+          const tokens = await Promise.all([...channels, 'news:0'].map((channel) => getToken({channel})));
+          const error = await getToken({channel: 'constructor'}).catch((error) => error);
+          return [tokens.length, new Set(tokens).size, tokens[0] === tokens[150], error instanceof Centrifuge.UnauthorizedError];
+        }""",
+    )
+    assert counted == [151, 150, True, True]
+    assert [len(channels) for channels in asked] == [100, 50, 1]
+
+
 async def test_two_people_use_the_page_with_the_keyboard_only(browser: BrowserContext, live: World) -> None:
     trouble: list[str] = []
     ann = await opened(browser, live)
@@ -160,4 +271,28 @@ async def test_two_people_use_the_page_with_the_keyboard_only(browser: BrowserCo
     await ann.get_by_role("button", name="Cleo has").press("Enter")
     await expect(ann.get_by_role("log")).to_contain_text("You may not read this chat (103")
     await expect(ben.get_by_role("log")).to_contain_text("Ann left")
+    await loses_and_regains(ann, ben)
     assert trouble == []
+
+
+async def loses_and_regains(ann: Page, ben: Page) -> None:
+    """Somebody takes from Ben, in another window, what he has open, and gives it back."""
+    me = ben.get_by_role("button", name="Ben edits")
+    await ann.get_by_role("button", name="Ann owns").press("Enter")
+    await expect(ann.locator("#present")).to_contain_text("Ben")
+    await ann.get_by_role("button", name="Remove Ben").press("Enter")
+    await expect(ben.get_by_role("log")).to_contain_text("You may not read this chat (2000, server unsubscribe)")
+    await expect(ann.get_by_role("log")).to_contain_text("Ben left")
+    await expect(ben.get_by_label("Message", exact=True)).to_be_disabled()
+    await ann.get_by_role("button", name="Add Ben").press("Enter")
+    await expect(ben.get_by_role("status").first).to_have_text("connected as Ben")
+    await me.press("Enter")
+    await expect(ben.get_by_label("Message", exact=True)).to_be_enabled()
+    await ann.get_by_role("button", name="Suspend Ben").press("Enter")
+    await expect(ben.get_by_role("status").first).to_have_text("disconnected: forbidden")
+    await me.press("Enter")
+    await expect(ben.get_by_role("status").first).to_have_text("disconnected: unauthorized")
+    await ann.get_by_role("button", name="Reinstate Ben").press("Enter")
+    await me.press("Enter")
+    await expect(ben.get_by_label("Message", exact=True)).to_be_enabled()
+    await expect(ann.locator("#present")).to_contain_text("Ben")

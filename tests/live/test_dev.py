@@ -15,9 +15,11 @@ from rich.console import Console
 from proxy.cli import server
 from proxy.demo import dev
 from proxy.demo.provide import PINNED
-from proxy.demo.scenario import STEPS, Stage, Step, Unexpected
+from proxy.demo.scenario import STEPS
+from proxy.demo.stage import Stage, Step, Unexpected
 from proxy.demo.supervisor import Neighbour
 from proxy.errors import SetupFault
+from proxy.stores import folder
 from tests.live.servers import ROOT, Secrets, binary, centrifugo
 
 pytestmark = pytest.mark.live
@@ -32,14 +34,15 @@ def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
 async def played(tmp_path: Path, *steps: Step, once: bool = True) -> tuple[bool, str]:
     shown = io.StringIO()
     env, database = tmp_path / ".env", tmp_path / "var" / "demo.db"
-    options = dev.Options(once=once, port=0, centrifugo_port=0, steps=steps or STEPS, env=env, database=database)
+    policies = database.parent / "policies"
+    options = dev.Options(once=once, port=0, centrifugo_port=0, steps=steps or STEPS, env=env, database=database, policies=policies)
     return await dev.run(options, server, Console(file=shown, width=200)), shown.getvalue()
 
 
 async def test_the_scenario_is_played_once_with_secrets_that_are_made_for_it(tmp_path: Path) -> None:
     went, shown = await played(tmp_path)
     assert went
-    assert "All 20 steps went as they must." in shown
+    assert "All 29 steps went as they must." in shown
     assert "/demo#" not in shown
     assert not [line for line in (tmp_path / ".env").read_text().splitlines() if line.partition("=")[2] in shown]
 
@@ -52,10 +55,12 @@ async def test_the_scenario_is_played_with_a_centrifugo_that_somebody_else_runs(
         given = {"HOOK_SECRET": keys.hook, "CENTRIFUGO_API_KEY": keys.api, "TOKEN_KEY": keys.token, "CENTRIFUGO_URL": running.url}
         for name, value in given.items():
             monkeypatch.setenv(f"CENTRIGATE_{name}", value)
-        for name in ("ORDERS_KEY", "NEWSROOM_KEY"):
+        for name in ("ORDERS_KEY", "NEWSROOM_KEY", "APPLICATION_KEY"):
             monkeypatch.setenv(name, name * 4)
         shown = io.StringIO()
-        options = dev.Options(once=True, attach=True, port=port, env=tmp_path / ".env", database=tmp_path / "demo.db")
+        options = dev.Options(
+            once=True, attach=True, port=port, env=tmp_path / ".env", database=tmp_path / "demo.db", policies=tmp_path / "p"
+        )
         assert await dev.run(options, server, Console(file=shown, width=200)), shown.getvalue()
     assert not (tmp_path / ".env").exists()
 
@@ -99,7 +104,7 @@ async def test_a_policy_with_errors_is_refused_with_its_findings(tmp_path: Path,
 async def test_a_taken_port_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setenv("CENTRIGATE_PORT", str(taken.getsockname()[1]))
-        chosen = dev.Options(once=True, env=tmp_path / ".env", database=tmp_path / "demo.db")
+        chosen = dev.Options(once=True, env=tmp_path / ".env", database=tmp_path / "demo.db", policies=tmp_path / "p")
         with pytest.raises(SetupFault, match=rf"127\.0\.0\.1:{taken.getsockname()[1]} is in use.*CENTRIGATE_PORT"):
             await dev.run(chosen, server, Console(file=io.StringIO()))
 
@@ -130,12 +135,15 @@ async def test_it_stays_up_until_ctrl_c_and_then_nothing_is_left(tmp_path: Path)
     async with asyncio.timeout(20):
         assert await process.wait() == 0
     assert any("make install" in line for line in shown)
+    assert any(f"{tmp_path}/var/demo/policies (edit it and watch)" in line for line in shown)
+    assert folder.read(tmp_path / "var/demo/policies") == folder.read(ROOT / "policies")
     for address in addresses:
         with pytest.raises(OSError, match=r"[Cc]onnect"):
             socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), timeout=1).close()
 
 
 async def test_the_command_says_what_to_change_and_exits_with_2(tmp_path: Path) -> None:
+    (tmp_path / "policies").symlink_to(ROOT / "policies")
     environment = {**os.environ, "CENTRIFUGO": str(tmp_path / "missing"), "PYTHONPATH": str(ROOT)}
     process = await create_subprocess_exec(sys.executable, "-m", "proxy", "dev", "--once", cwd=tmp_path, env=environment, stderr=PIPE)
     _, told = await asyncio.wait_for(process.communicate(), 30)

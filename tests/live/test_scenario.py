@@ -7,7 +7,8 @@ from rich.console import Console
 from proxy.demo.clients import App, soon
 from proxy.demo.data import BEN
 from proxy.demo.player import Player
-from proxy.demo.scenario import CHAT, STEPS
+from proxy.demo.scenario import STEPS
+from proxy.demo.stage import CHAT
 from proxy.errors import SetupFault
 from tests.live.world import World
 

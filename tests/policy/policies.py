@@ -26,6 +26,21 @@ def findings(text: str, **schemas: str) -> list[str]:
     return [f"{f.id} {f.at.line}:{f.at.column}" for f in load(files).findings if f.id != "no-tests"]
 
 
+def placed(text: str, **schemas: str) -> list[str]:
+    """The ids of the findings at the sign §, which is taken out; others as `findings` has them. An error keeps the set from loading."""
+    files = {"p.policy": f"language 1; {text}".replace("§", "").encode(), **{f"schemas/{n}.json": s.encode() for n, s in schemas.items()}}
+    before, loaded = f"language 1; {text}".split("§")[0], load(files)
+    place = f" {before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+    assert (loaded.policy is None) is any(f.severity == "error" for f in loaded.findings)
+    return [found.removesuffix(place) for found in findings(text.replace("§", ""), **schemas)]
+
+
+def suggestions(text: str, **schemas: str) -> list[str]:
+    """The ways out that the findings about this text give; likewise."""
+    files = {"p.policy": f"language 1; {text}".encode(), **{f"schemas/{n}.json": s.encode() for n, s in schemas.items()}}
+    return [f.hint for f in load(files).findings if f.hint]
+
+
 class Facts(dict[FactKey, Known | Lost]):
     """Facts at hand; what is not among them must be loaded."""
 

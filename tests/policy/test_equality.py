@@ -1,10 +1,12 @@
 """The compiled and the exact evaluation agree, on values and on errors, for expressions that hypothesis makes up."""
 
 import dataclasses
+from unittest import mock
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
+from proxy.policy.deciding import context
 from proxy.policy.deciding.decide import Decision
 from proxy.policy.decision import Allow, Deny, FactKey, Known, Lost, NeedFacts, Request
 from proxy.policy.load import load
@@ -17,6 +19,7 @@ HEAD = (
     "  allow publish as one when %s stamp x = %s, y = data.b;\n  allow publish as two when %s;\n}\n"
 )
 KEY: FactKey = ("f", "u")
+LONG = "a" * 70
 
 
 def joined(pattern: str, *parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -88,7 +91,8 @@ values = st.recursive(
     scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "n"]), v, max_size=3), max_leaves=6
 )
 metas = st.fixed_dictionaries(
-    {"n": st.integers(-3, 3), "s": st.sampled_from(["", "a"]), "xs": st.lists(st.sampled_from(["a", "b"])), "d": st.floats(-2, 2)}
+    {"n": st.integers(-3, 3), "s": st.sampled_from(["", "a", LONG]), "d": st.floats(-2, 2)}
+    | {"xs": st.lists(st.sampled_from(["a", "b", LONG]), max_size=4)}
     | {"ok": st.booleans(), "maybe": st.none() | st.sampled_from(["a", ""])}
 )
 facts = st.one_of(
@@ -114,12 +118,60 @@ def outcome(found: object) -> object:
 def test_compiled_and_exact_evaluation_agree(
     texts: tuple[str, ...], cases: list[tuple[object, dict[str, object], Known | Lost | None]]
 ) -> None:
-    loaded = load({"p.policy": (HEAD % texts).encode()})
+    compare(texts, cases)
+
+
+over = one("data", "data.a", "data.b", "meta.xs", "pay", '{"a": 1}')
+items = one(
+    *("i", "j", "data.a", "data.b", "user", "meta.s", "meta.xs", "labels", "pay", "heavy", f'"{LONG}"', '"a"', "1", "[i, j]"),
+    *("data.a[i]", "data[i]", "meta.xs[0]", "meta.n", f'meta.s + "{LONG}"'),
+)
+plain = one("true", "meta.ok", "i == j", "i != 1", "has(i.a)", "j in data.a", "j in meta.xs", 'i in ["a", 1]', "i < j", "data == data.b")
+paid = (
+    joined("(@ @ @)", items, one("==", "!=", "<", "in"), items)
+    | joined("(@ + @ == @)", items, items, items)
+    | joined("@.@(@)", items, one("contains", "startsWith", "endsWith"), items)
+    | joined('@.lowerAscii() in ["a", "b"]', items)
+    | joined('@.matches("^a*$")', items)
+    | joined("(@ @ @)", plain, one("&&", "||"), plain)
+    | joined("!@", one("(i == j)", "(j in data.a)"))
+)
+loops = joined("(@).@(i, (@).@(j, @))", over, macros, over, macros, paid)
+free = one("data", "data.a", "data.b", "pay", "meta.xs", "heavy", "user", '["a", 1]')
+costly = loops | joined("(@ @ @)", loops, one("&&", "||"), loops | one("meta.ok", "heavy")) | joined("(@ @ @)", free, one("==", "in"), free)
+big = st.recursive(
+    st.sampled_from(["a", "b", LONG, LONG + "b", 1, 2.5, None, True]),
+    lambda v: st.lists(v, max_size=6) | st.dictionaries(st.sampled_from(["a", "b", LONG]), v, max_size=4),
+    max_leaves=12,
+)
+HEAVY = "let heavy = %s;\n"
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.tuples(costly, costly, costly, costly, loops.map(lambda text: text.replace("heavy", "pay"))),
+    st.lists(st.tuples(st.fixed_dictionaries({"a": big, "b": big}) | big, metas, facts), min_size=1, max_size=4),
+    st.integers(0, 400),
+)
+def test_both_ways_spend_the_same_steps(
+    texts: tuple[str, ...], cases: list[tuple[object, dict[str, object], Known | Lost | None]], steps: int
+) -> None:
+    with mock.patch.object(context, "STEPS", steps):
+        compare(texts[:4], cases, HEAVY % texts[4])
+
+
+def compare(texts: tuple[str, ...], cases: list[tuple[object, dict[str, object], Known | Lost | None]], let: str = "") -> None:
+    """Decides each case in both ways; the answers must be the same."""
+    head = HEAD.replace("channel", "%schannel", 1)
+    loaded = load({"p.policy": (head % (let, *texts)).encode()})
     assume(all(f.id not in ("duplicate-name", "too-large") for f in loaded.findings))  # macros inside macros
+    assume(not let or loaded.policy is not None)  # types that cannot be compared
     assert loaded.policy is not None, ([str(f) for f in loaded.findings if f.severity == "error"], texts)
     for data, meta, fact in cases:
         request = Request(op="publish", user="u", channel="c:a", data=data, meta=meta, labels={"k": "a"}, timestamp_ms=5)
         at_hand = Facts({KEY: fact} if fact else {})
-        fast = loaded.policy.decide(request, at_hand)
-        slow = Decision(loaded.policy.decider, request, at_hand, {}, lambda _node, _outcome: None).decide()
-        assert repr(outcome(fast)) == repr(outcome(slow)), texts
+        fast = Decision(loaded.policy.decider, request, at_hand, {})
+        slow = Decision(loaded.policy.decider, request, at_hand, {}, lambda _node, _outcome: None)
+        assert repr(outcome(fast.decide())) == repr(outcome(slow.decide())), (let, texts)
+        assert fast.left == slow.left, (let, texts)
+        event("spent" if fast.left < 0 else "enough")

@@ -35,7 +35,7 @@ def test_bytes_that_are_no_utf8_are_found_on_their_line() -> None:
     loaded = load({"a.policy": b"language 1;\n// \xff\n", "b.policy": GOOD})
     assert loaded.policy is None
     found = [(f.id, f.at) for f in loaded.findings if f.id != "no-tests"]
-    assert found == [("syntax", Position(file="a.policy", line=2, column=1))]
+    assert found == [("syntax", Position(file="a.policy", line=2, column=4))]
 
 
 def test_all_mistakes_of_all_files_are_found_at_once() -> None:

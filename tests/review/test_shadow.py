@@ -51,7 +51,8 @@ async def compared(other: Policy, *requests: Request, source: Source | None = No
     """The shadow after it has seen these requests decided."""
     source = source or Source()
     running = policy()
-    shadow = Shadow(other, running.facts, sight or source)
+    shadow = Shadow(other)
+    shadow.beside(running.facts, sight or source)
     gate = Gate(policy=running, source=source, limits=Once(), watch=shadow.watch)
     for request in requests:
         assert gate.now(request) is not None
@@ -126,7 +127,7 @@ async def test_facts_at_hand_are_used_though_the_decision_did_not_read_them() ->
 
 
 async def test_what_no_policy_decided_is_not_compared() -> None:
-    shadow = Shadow(policy(), {}, Source())
+    shadow = Shadow(policy())
     shadow.watch(subscribe(), Deny(reason="no_identity"))
     task = asyncio.create_task(shadow.run())
     for _ in range(5):
@@ -138,7 +139,23 @@ async def test_what_no_policy_decided_is_not_compared() -> None:
 
 def test_when_too_much_waits_it_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 1)
-    shadow = Shadow(policy(), {}, Source())
+    shadow = Shadow(policy())
     for _ in range(3):
         shadow.watch(subscribe(), Allow(rule="r", at="", revision="x", facts={}))
     assert shadow.passed == 2
+
+
+async def test_another_policy_can_become_the_shadow_beside_the_same_facts() -> None:
+    shadow = Shadow(policy())
+    running = policy()
+    shadow.beside(running.facts, Source(suspended=True))
+    await shadow.take(policy('channel "c', 'deny second when account("66").suspended;\nchannel "c'))
+    gate = Gate(policy=running, source=Source(), limits=Once(), watch=shadow.watch)
+    assert gate.now(subscribe())
+    task = asyncio.create_task(shadow.run())
+    async with asyncio.timeout(10):
+        while not shadow.counts:  # noqa: ASYNC110 - it compares by itself
+            await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert shadow.latest[0].other_reason == "second"

@@ -296,6 +296,8 @@ def test_a_trace_is_json_too() -> None:
         "rule": "doc-{d}/deny/locked",
         "at": "p.policy:20",
         "verdict": "refuses: locked",
+        "pattern": None,
+        "variables": {},
         "steps": [
             {
                 "expression": 'vars.d == "0"',

@@ -1,6 +1,7 @@
 import asyncio
+import itertools
 import sqlite3
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 
 import jwt
@@ -9,12 +10,13 @@ import pytest
 from proxy.errors import Malformed
 from proxy.facts.cache import Facts
 from proxy.facts.sources import build
-from proxy.gate import Gate
+from proxy.gate import Gate, Source, Watch
 from proxy.identity.chain import Chain, Credentials
 from proxy.policy.decision import Allow, Deny, FactKey, Known, Limit, Lost, Request
 from proxy.policy.load import load
 from proxy.policy.policy import Policy
 from proxy.tokens.issue import MAX_CHANNELS, Denied, Issuer
+from proxy.tokens.keys import read as read_key
 from proxy.tokens.mint import Issued, Minter
 
 KEY, IDP_KEY = "k" * 32, "i" * 32
@@ -80,11 +82,22 @@ class Once:
         return fresh
 
 
-def issuer(facts: Facts) -> Issuer:
+class Book:
+    """A ledger that keeps what was written into it."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[Request, Allow, str, int, int | None]] = []
+
+    def minted(self, request: Request, allow: Allow, token: str, usable_s: int, end_s: int | None) -> None:
+        self.lines.append((request, allow, token, usable_s, end_s))
+
+
+def issuer(source: Source, *, watch: Watch | None = None, book: Book | None = None, minter: Callable[..., Minter] = Minter) -> Issuer:
     asked = policy()
     chain = Chain(asked, {"IDP_KEY": IDP_KEY}, lambda: NOW)
-    gate = Gate(policy=asked, source=facts, limits=Once())
-    return Issuer(gate, chain, Minter(KEY, 600, 60, lambda: NOW * 1000), lambda: NOW * 1000 + 250)
+    gate = Gate(policy=asked, source=source, limits=Once(), watch=watch)
+    minting = minter(read_key("TOKEN_KEY", KEY), 600, 60, lambda: NOW * 1000)
+    return Issuer(gate, chain, minting, lambda: NOW * 1000 + 250, book or Book())
 
 
 def shown(user: str, **changes: object) -> Credentials:
@@ -96,7 +109,7 @@ def shown(user: str, **changes: object) -> Credentials:
 def read(issued: object) -> Mapping[str, object]:
     assert isinstance(issued, Issued)
     claims: dict[str, object] = jwt.decode(issued.token, KEY, ["HS256"], options={"verify_exp": False, "verify_iat": False})
-    del claims["jti"]
+    assert (claims.pop("jti"), claims["exp"]) == (issued.jti, issued.usable_s)
     return claims
 
 
@@ -166,11 +179,7 @@ async def test_the_channels_of_one_request_wait_for_their_facts_together() -> No
                 await self.both.wait()
             return {key: Known(value={"role": "reader"}) for key in keys}
 
-    gate = Gate(policy=policy(), source=Waiting(), limits=Once())
-    chain = Chain(policy(), {"IDP_KEY": IDP_KEY}, lambda: NOW)
-    issued = await Issuer(gate, chain, Minter(KEY, 600, 60, lambda: NOW * 1000), lambda: NOW * 1000).subscription(
-        shown("42"), ["chat:doc-7", "chat:doc-8"]
-    )
+    issued = await issuer(Waiting()).subscription(shown("42"), ["chat:doc-7", "chat:doc-8"])
     assert isinstance(issued, Mapping)
     assert all(isinstance(each, Issued) for each in issued.values())
 
@@ -181,11 +190,28 @@ async def test_a_token_asks_the_gate_for_no_more_than_it_knows(facts: Facts) -> 
     def watch(request: Request, _found: Allow | Deny) -> None:
         seen.append(request)
 
-    chain = Chain(policy(), {"IDP_KEY": IDP_KEY}, lambda: NOW)
-    gate = Gate(policy=policy(), source=facts, limits=Once(), watch=watch)
-    tokens = Issuer(gate, chain, Minter(KEY, 600, 60, lambda: NOW * 1000), lambda: NOW * 1000)
-    await tokens.subscription(shown("42"), ["news:a"])
-    assert seen == [Request(op="subscribe", user="42", channel="news:a", meta={"roles": ["x"]}, timestamp_ms=NOW * 1000)]
+    await issuer(facts, watch=watch).subscription(shown("42"), ["news:a"])
+    assert seen == [Request(op="subscribe", user="42", channel="news:a", meta={"roles": ["x"]}, timestamp_ms=NOW * 1000 + 250)]
+
+
+async def test_what_tokens_grant_is_written_down(facts: Facts) -> None:
+    book = Book()
+    issuing = issuer(facts, book=book)
+    await issuing.subscription(shown("66"), ["notifications#66"])
+    connection = await issuing.connection(shown("42"))
+    issued = await issuing.subscription(shown("42"), ["chat:doc-9", "chat:doc-7", "notifications#42"])
+    assert isinstance(connection, Issued)
+    assert isinstance(issued, Mapping)
+    tokens = [connection, issued["chat:doc-7"], issued["notifications#42"]]
+    assert [(jti, usable_s, end_s) for _, _, jti, usable_s, end_s in book.lines] == [
+        (each.jti, each.usable_s, each.end_s) for each in tokens if isinstance(each, Issued)
+    ]
+    assert [(request.op, request.user, request.channel, allow.rule) for request, allow, *_ in book.lines] == [
+        ("connect", "42", None, "connect/1"),
+        ("subscribe", "42", "chat:doc-7", "chat:doc-{doc}/subscribe/1"),
+        ("subscribe", "42", "notifications#42", "notifications#{uid}/subscribe/1"),
+    ]
+    assert set(book.lines[1][1].facts) == {("account", "42"), ("member", "7", "42")}
 
 
 @pytest.mark.parametrize("channels", [[], ["a", "a"], [5], [None], [["a"]], [f"c{n}" for n in range(MAX_CHANNELS + 1)]])
@@ -200,3 +226,24 @@ async def test_a_hundred_channels_are_not_too_many(facts: Facts) -> None:
     assert isinstance(issued, Mapping)
     assert [channel for channel, each in issued.items() if isinstance(each, Issued)] == ["chat:doc-7", "chat:doc-8"]
     assert len(issued) == MAX_CHANNELS
+
+
+async def test_others_are_served_between_the_tokens_of_a_list(facts: Facts) -> None:
+    turns: list[str] = []
+
+    async def others() -> None:
+        while True:
+            turns.append("other")
+            await asyncio.sleep(0)
+
+    class Loud(Minter):
+        def subscription(self, user: str, channel: str, allow: Allow) -> Issued:
+            turns.append("token")
+            return super().subscription(user, channel, allow)
+
+    served = asyncio.create_task(others())
+    await issuer(facts, minter=Loud).subscription(shown("42"), ["chat:doc-7", "chat:doc-9", "chat:doc-8", "notifications#42"])
+    served.cancel()
+    made = [number for number, each in enumerate(turns) if each == "token"]
+    assert len(made) == 3
+    assert all(after - before > 1 for before, after in itertools.pairwise(made))

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import SetupFault
 from proxy.policy.decision import Allow
 from proxy.policy.policy import Person
-from proxy.tokens.mint import Minter
+from proxy.settings import Algorithm
+from proxy.tokens.keys import read as read_key
+from proxy.tokens.mint import Minter, unasked
+from tests.tokens.samples import KINDS, key
 
 KEY = "k" * 32
 NOW = 1_000_000
@@ -18,7 +20,7 @@ NOW_MS = NOW * 1000 + 250
 
 
 def minter(spread: float = 0.0) -> Minter:
-    return Minter(KEY, 600, 60, lambda: NOW_MS, lambda: spread)
+    return Minter(read_key("TOKEN_KEY", KEY), 600, 60, lambda: NOW_MS, lambda: spread)
 
 
 def allow(**given: object) -> Allow:
@@ -105,7 +107,7 @@ def test_a_connection_ends_at_the_earlier_of_identity_and_rule(
     issued = minter().connection(Person(user="42", expires_at=identity_ends), allow(expire_ms=lease_ms, jitter=50))
     claims = read(issued.token)
     assert (claims["exp"], claims.get("expire_at")) == (exp, expire_at)
-    assert issued.expires_in == exp - NOW
+    assert (issued.expires_in, issued.usable_s, issued.end_s) == (exp - NOW, exp, expire_at or exp)
 
 
 def test_jitter_takes_its_share_of_a_lease_and_not_more() -> None:
@@ -121,21 +123,37 @@ def test_a_subscription_token_is_for_one_user_and_channel_and_its_lease_is_its_o
         "sub": "42", "channel": "chat:doc-7", "exp": NOW + 60, "iat": NOW, "expire_at": NOW + 300,
         "info": {"role": "editor"}, "data": {"x": 1},
     }  # fmt: skip
-    assert issued.expires_in == 60
+    assert (issued.expires_in, issued.usable_s, issued.end_s) == (60, NOW + 60, NOW + 300)
 
 
 def test_a_subscription_without_a_lease_does_not_end_with_its_token() -> None:
-    assert read(minter().subscription("42", "c", allow()).token)["expire_at"] == 0
+    issued = minter().subscription("42", "c", allow())
+    assert read(issued.token)["expire_at"] == 0
+    assert (issued.usable_s, issued.end_s) == (NOW + 60, None)
 
 
-@pytest.mark.parametrize(("key", "message"), [
-    ("k" * 31, "the token key is too short: set it to a random secret of at least 32"),
-    ("-----BEGIN PRIVATE KEY-----\n" + "x" * 64, "the token key is a PEM key, which is not supported yet"),
-])  # fmt: skip
-def test_a_key_that_cannot_be_used_stops_the_start_and_is_not_repeated(key: str, message: str) -> None:
-    with pytest.raises(SetupFault, match=message) as caught:
-        Minter(key, 600, 60, lambda: NOW_MS)
-    assert key not in str(caught.value)
+def test_a_token_comes_with_its_name() -> None:
+    for issued in (minter().connection(ADA, allow()), minter().subscription("42", "c", allow())):
+        assert jwt.decode(issued.token, options={"verify_signature": False})["jti"] == issued.jti
+
+
+@pytest.mark.parametrize("algorithm", KINDS)
+def test_a_token_of_every_algorithm_is_read_back(algorithm: Algorithm) -> None:
+    signing = key(algorithm)
+    made = Minter(signing, 600, 60, lambda: NOW_MS)
+    for token in (made.connection(ADA, allow()).token, made.subscription("42", "c", allow()).token):
+        proof = KEY * 2 if signing.jwk is None else jwt.PyJWK.from_dict(dict(signing.jwk))
+        claims = jwt.decode(token, proof, [algorithm], options={"verify_exp": False, "verify_iat": False})
+        assert claims["sub"] == "42"
+        wanted = {"alg": algorithm, "typ": "JWT"} | ({} if signing.kid is None else {"kid": signing.kid})
+        assert jwt.get_unverified_header(token) == wanted
+
+
+def test_what_nobody_was_asked_about_ends_with_the_token() -> None:
+    claims = unasked("42", NOW, 5)
+    assert len(str(claims.pop("jti"))) == 24
+    assert claims == {"sub": "42", "exp": NOW + 5, "iat": NOW}
+    assert unasked("42", NOW, 5)["jti"] != unasked("42", NOW, 5)["jti"]
 
 
 def test_tokens_have_no_padding() -> None:

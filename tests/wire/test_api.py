@@ -15,6 +15,7 @@ from proxy.wire.api import (
     ApiError,
     Batch,
     Command,
+    Line,
     Outcome,
     Result,
     decode_batch,
@@ -23,6 +24,7 @@ from proxy.wire.api import (
     decode_outcome,
     decode_outcomes,
     encode_batch,
+    encode_lines,
     encode_outcome,
     encode_outcomes,
     gather,
@@ -43,15 +45,29 @@ def test_base64_becomes_json() -> None:
     assert subscription == Command(method="subscribe", params=USER | {"channel": "a", "data": {"m": 1}, "info": {"m": 1}})
 
 
-@pytest.mark.parametrize("encoded", ["e30", 1, b64encode(b"\x00").decode(), b64encode(b'{"a":1,"a":2}').decode()])
-def test_base64_of_something_else_is_refused(encoded: object) -> None:
-    with pytest.raises(Malformed):
+@pytest.mark.parametrize("encoded", ["e30", "?", b64encode(b"\x00").decode(), b64encode(b'{"a":1,"a":2}').decode()])
+def test_base64_of_something_else_is_a_bad_request(encoded: str) -> None:
+    assert decode("publish", {"channel": "a", "b64data": encoded}) == BAD_REQUEST
+
+
+@pytest.mark.parametrize("encoded", [1, True, ["e30="], {}])
+def test_base64_is_a_string(encoded: object) -> None:
+    with pytest.raises(Malformed, match="b64data"):
         decode("publish", {"channel": "a", "b64data": encoded})
 
 
-def test_two_payloads_are_refused() -> None:
-    with pytest.raises(Malformed, match="given once"):
-        decode("publish", {"channel": "a", "data": 1, "b64data": b64encode(b"1").decode()})
+def test_two_payloads_are_a_bad_request() -> None:
+    assert decode("publish", {"channel": "a", "data": 1, "b64data": b64encode(b"1").decode()}) == BAD_REQUEST
+
+
+@pytest.mark.parametrize("empty", [0, False, [], {}, ""])
+def test_a_wrong_type_is_no_lack_however_empty(empty: object) -> None:
+    if empty == "":
+        assert decode("publish", {"channel": empty}) == BAD_REQUEST
+        return
+    for params in ({"channel": empty}, {"channel": empty, "b64data": "?"}):
+        with pytest.raises(Malformed, match="channel"):
+            decode("publish", params)
 
 
 def test_a_command_that_is_not_json_is_a_fault() -> None:
@@ -76,7 +92,8 @@ def test_a_method_that_is_not_in_the_table_is_not_found(method: str) -> None:
 
 
 def test_a_body_is_an_object_or_null() -> None:
-    assert decode("info", None) == BAD_REQUEST == ApiError(code=107, message="bad request")
+    assert decode("info", None) == Command(method="info", params={})
+    assert decode("publish", None) == BAD_REQUEST == ApiError(code=107, message="bad request")
     for wrong in ("x", 1, True, 1.5):
         with pytest.raises(Malformed, match="info must be given an object"):
             decode("info", wrong)
@@ -101,7 +118,7 @@ def test_a_batch_holds_commands_and_refusals_in_order() -> None:
             BAD_REQUEST,
             METHOD_NOT_FOUND,
             METHOD_NOT_FOUND,
-            BAD_REQUEST,
+            METHOD_NOT_FOUND,
             BAD_REQUEST,
             Command(method="info", params={}),
             BAD_REQUEST,
@@ -143,12 +160,24 @@ def test_a_batch_is_written_as_it_was_read(methods: list[str], parallel: bool) -
     assert decode_batch(encode_batch(commands, parallel=parallel)) == Batch(commands=commands, parallel=parallel)
 
 
+PRESENCE = Command(method="presence", params={"channel": "a"})
+
+
 def test_commands_come_line_by_line() -> None:
-    body = b'{"method":"info"}\n\n{"method":"info","params":{}}\r\n{"method":"presence","params":{"channel":"a"}}\n'
+    body = (
+        b'{"method":"info"}\n\n{"method":"info","params":{}}\r\n{"method":"presence","params":{"channel":"a"}}\n'
+        b'null\n{"id":7,"method":"PRESENCE","params":{"channel":"a"}}\n{"id":8,"method":"presence","params":{"channel":1}}\n'
+        b'{"id":null,"method":"info","params":[]}\n{"method":"presence"}'
+    )
     assert decode_lines(body) == (
-        BAD_REQUEST,
-        Command(method="info", params={}),
-        Command(method="presence", params={"channel": "a"}),
+        Line(id=0, command=Command(method="info", params={})),
+        Line(id=0, command=Command(method="info", params={})),
+        Line(id=0, command=PRESENCE),
+        Line(id=0, command=BAD_REQUEST),
+        Line(id=7, command=PRESENCE),
+        Line(id=8, command=BAD_REQUEST),
+        Line(id=0, command=BAD_REQUEST),
+        Line(id=0, command=BAD_REQUEST),
     )
 
 
@@ -158,11 +187,14 @@ def test_commands_come_line_by_line() -> None:
         b"",
         b"\n \n",
         b"[]",
-        b"null",
+        b"1",
         b"{}",
         b'{"method":"nope"}',
+        b'{"method":"batch","params":{"commands":[]}}',
         b'{"method":["info"],"params":{}}',
-        b'{"method":"info","params":[]}',
+        b'{"id":-1,"method":"info","params":{}}',
+        b'{"id":"1","method":"info","params":{}}',
+        b'{"method":"info"} {"method":"info"}',
         b'{"method":"info"}\n' * (COMMANDS + 1),
     ],
 )
@@ -196,6 +228,55 @@ def test_a_broadcast_has_an_outcome_for_each_channel(outcomes: list[Outcome]) ->
     assert scatter(gather(outcomes), len(outcomes)) == tuple(outcomes)
     with pytest.raises(DeliveryFault, match="did not reply to each"):
         scatter(gather(outcomes), len(outcomes) + 1)
+
+
+PUBLICATION = b'{"publish":{"channel":"a","data":%s}}'
+TWICE = b'{"n":[{"m":1,"m":2}]}'
+
+
+def test_a_command_knows_that_its_text_has_two_readings() -> None:
+    for data, doubted in ((b"1", False), (TWICE, True), (b"9223372036854775808", True)):
+        publish = decode_command("publish", b'{"channel":"a","data":' + data + b"}")
+        assert isinstance(publish, Command)
+        assert publish.ambiguous is doubted
+    (first, second) = decode_lines(b'{"method":"presence","params":{"channel":"b","channel":"a"}}\n{"method":"info","params":{}}')
+    assert first.command == Command(method="presence", params={"channel": "a"}, ambiguous=True)
+    assert second.command == Command(method="info", params={})
+
+
+DOUBTS = [
+    (b'{"commands":[%s,%s,null]}', [False, True, None]),
+    (b'{"commands":[%s,%s,null],"parallel":false,"unknown":{"a":1,"a":1}}', [False, True, None]),
+    (b'{"commands":[],"commands":[%s,%s,{}]}', [True, True, None]),
+]
+
+
+@pytest.mark.parametrize(("template", "doubted"), DOUBTS)
+@pytest.mark.parametrize("data", [TWICE, b"9223372036854775808", b"[-9223372036854775809]", b'{"n":' + b"1" * 300 + b"}"])
+def test_each_command_of_a_batch_is_doubted_by_itself(template: bytes, doubted: list[bool | None], data: bytes) -> None:
+    sound = PUBLICATION % b'{"n":[1,{"m":9223372036854775807}]}'
+    commands = decode_batch(template % (sound, PUBLICATION % data)).commands
+    assert [command.ambiguous if isinstance(command, Command) else None for command in commands] == doubted
+
+
+def test_a_command_with_a_doubted_name_is_doubted() -> None:
+    (command,) = decode_batch(b'{"commands":[{"info":{"x":1},"info":{}}]}').commands
+    assert command == Command(method="info", params={}, ambiguous=True)
+
+
+def test_an_end_is_kept_if_it_is_the_earlier_one() -> None:
+    for own, at, kept in ((None, 5, 5), (0, 5, 5), (9, 5, 5), (4, 5, 4)):
+        command = Command(method="subscribe", params={"user": "42", "channel": "a", "expire_at": own})
+        assert command.ending(at) == Command(method="subscribe", params={"user": "42", "channel": "a", "expire_at": kept})
+
+
+def test_the_reply_to_lines_is_lines_with_their_ids() -> None:
+    info = Command(method="info", params={})
+    lines: list[tuple[Line, Outcome]] = [
+        (Line(id=7, command=info), Result(fields={"offset": 1})),
+        (Line(id=0, command=BAD_REQUEST), BAD_REQUEST),
+    ]
+    assert encode_lines(lines) == b'{"id":7,"result":{"offset":1}}\n{"error":{"code":107,"message":"bad request"}}'
 
 
 def test_replies_look_like_centrifugos() -> None:

@@ -7,10 +7,10 @@ import pytest
 
 from proxy.errors import Malformed
 from proxy.wire.api import BAD_REQUEST, ApiError, Command, decode_command
-from proxy.wire.methods import MANY, METHODS, TEXT, Method
+from proxy.wire.methods import MANY, METHODS, TEXT, TOPICS, Method
 
 USER = {"user": "42", "client": "c", "session": "s"}
-PUBLICATION = {"data": {"m": None}, "tags": {"a": "b"}, "idempotency_key": "i", "delta": True, "version": 2**64 - 1, "version_epoch": "e"}
+PUBLICATION = {"data": {"m": None}, "tags": {"a": "b"}, "idempotency_key": "i", "delta": True, "version": 2**63 - 1, "version_epoch": "e"}
 SWITCHES = ("presence", "join_leave", "force_push_join_leave", "force_recovery", "force_positioning")
 # Every method with every field that it has.
 FULL: dict[str, dict[str, Any]] = {
@@ -54,6 +54,7 @@ FULL: dict[str, dict[str, Any]] = {
     "unblock_user": {"user": "42"},
     "revoke_token": {"uid": "j", "expire_at": 9},
     "invalidate_user_tokens": {"user": "42", "expire_at": 9, "issued_before": 8, "channel": "a"},
+    "invalidate": {"topics": ["account:42", "doc:7"]},
     "connections": {"user": "42", "expression": "x"},
 }
 REQUIRED = {
@@ -77,9 +78,10 @@ REQUIRED = {
     "unblock_user": ["user"],
     "revoke_token": ["uid"],
     "invalidate_user_tokens": ["user"],
+    "invalidate": ["topics"],
 }
 FIELDS = [(method, name) for method, params in FULL.items() for name in params]
-OURS = {"block_user", "unblock_user", "revoke_token", "invalidate_user_tokens", "connections"}
+OURS = {"block_user", "unblock_user", "revoke_token", "invalidate_user_tokens", "invalidate", "connections"}
 EMPTY: tuple[object, ...] = (None, 0, "", [], {}, False)
 
 
@@ -164,6 +166,8 @@ def test_a_field_of_another_type_is_refused(method: str, name: str, value: objec
     [
         ("publish", "channel", "x" * TEXT, "x" * (TEXT + 1)),
         ("broadcast", "channels", ["x"] * MANY, ["x"] * (MANY + 1)),
+        ("invalidate", "topics", ["x"] * TOPICS, ["x"] * (TOPICS + 1)),
+        ("invalidate", "topics", ["x" * TEXT], ["x" * (TEXT + 1)]),
         ("publish", "tags", {"a": "x" * TEXT}, {"a": "x" * (TEXT + 1)}),
         ("publish", "tags", {"x" * TEXT: "a"}, {"x" * (TEXT + 1): "a"}),
         ("publish", "version", 0, -1),
@@ -180,7 +184,7 @@ def test_a_field_of_another_type_is_refused(method: str, name: str, value: objec
         ("disconnect", "disconnect", {"code": 4000, "reason": "x"}, {"code": 0, "reason": "x"}),
         ("disconnect", "disconnect", {"code": 4000, "reason": "x"}, {}),
         ("subscribe", "override", {"presence": {"value": False}}, {"presence": True}),
-        ("subscribe", "recover_since", {"offset": 2**64 - 1}, {"offset": 1.0}),
+        ("subscribe", "recover_since", {"offset": 2**63 - 1}, {"offset": 1.0}),
     ],
 )
 def test_fields_have_bounds(method: str, field: str, good: object, bad: object) -> None:
@@ -190,6 +194,7 @@ def test_fields_have_bounds(method: str, field: str, good: object, bad: object) 
 
 
 def test_a_version_of_more_than_64_bits_is_refused() -> None:
+    assert Command(method="publish", params={"channel": "a", "data": 1, "version": 2**64 - 1}).params["version"] == 2**64 - 1
     with pytest.raises(Malformed, match="version"):
         Command(method="publish", params={"channel": "a", "data": 1, "version": 2**64})
 

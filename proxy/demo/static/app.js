@@ -38,7 +38,7 @@ class Page {
     this.user = null;
   }
 
-  start() {
+  start(settings) {
     for (const person of this.people.values()) {
       const choose = button(person.name, () => this.choose(person));
       choose.dataset.user = person.id;
@@ -47,6 +47,10 @@ class Page {
       item.append(choose);
       $('people').querySelector('ul').append(item);
       $('orders').append(button(person.name, () => this.ship(person)));
+    }
+    const ben = this.people.get(settings.changed);
+    for (const change of settings.changes) {
+      $('changes').append(button(`${change[0].toUpperCase()}${change.slice(1)} ${ben.name}`, () => this.change(change, ben)));
     }
     $('composer').addEventListener('submit', (event) => { event.preventDefault(); this.send(); });
     $('transport').addEventListener('change', () => this.enter());
@@ -121,7 +125,7 @@ class Page {
 
   closed(context) {
     this.enable(false);
-    if (context.code !== 0) this.event(`You may not read this chat (${context.code}, ${context.reason}).`);
+    if (context.code !== 0) this.event(`You may not read this chat (${context.code}, ${context.reason}). Choose your name to ask again.`);
   }
 
   enable(on) {
@@ -182,6 +186,12 @@ class Page {
     if (!response.ok) toast('The order system could not tell anybody.', true);
   }
 
+  /** Change the data of the application, as its administrator would; it tells the service. */
+  async change(change, person) {
+    const response = await post(`/demo/${change}`, {user: person.id});
+    if (!response.ok) toast('The application could not tell anybody.', true);
+  }
+
   overhear() {
     const other = this.other();
     const attempt = this.service.notifications(other.id);
@@ -227,4 +237,4 @@ function toast(text, refused = false) {
   setTimeout(() => made.remove(), 6000);
 }
 
-fetch('/demo/settings').then((response) => response.json()).then((settings) => new Page(settings).start());
+fetch('/demo/settings').then((response) => response.json()).then((settings) => new Page(settings).start(settings));

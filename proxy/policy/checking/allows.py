@@ -92,8 +92,9 @@ class Allows:
         schema = self._schema(node)
         scope = self._scope(node, where, block, on, schema)
         known = block.known(where)
-        when = condition(node.when, self.book, scope, known) if node.when is not None else None
+        when = None
         if node.when is not None:
+            when = condition(node.when, self.book, scope, known)
             known |= learn(node.when, outcome=True)
         duties = Duties(self.book, node, ops, scope)
         duties.check(known)

@@ -6,7 +6,7 @@ from proxy.policy.checking import declare, lint
 from proxy.policy.checking.allows import Allows, Block, operations, pattern, variables
 from proxy.policy.checking.ground import Ground, Guard
 from proxy.policy.checking.infer import value
-from proxy.policy.checking.plan import AnswerPlan, Checked, ConnectPlan, Obligations, Plan, RpcPlan, RulePlan
+from proxy.policy.checking.plan import AnswerPlan, Checked, ConnectPlan, DenyPlan, Obligations, Plan, RpcPlan, RulePlan
 from proxy.policy.checking.world import Scope
 from proxy.policy.decision import OPERATIONS
 from proxy.policy.declared import Service, Variable
@@ -25,6 +25,7 @@ class Blocks:
     def __init__(self, ground: Ground, *, guests: bool) -> None:
         self.ground, self.book, self.guests = ground, ground.book, guests
         self.rules = Allows(ground.book, ground.files)
+        self._common: dict[str, tuple[DenyPlan, ...]] = {}
 
     def channels(self) -> tuple[tuple[Pattern, Mapping[str, Plan]], ...]:
         """The `channel` blocks: their patterns do not overlap."""
@@ -48,14 +49,14 @@ class Blocks:
         rules = self.rules.check(allows, lambda allow: operations(allow.operations, OPERATIONS, self.book), block)
         for rule in rules:
             lint.rule(rule, self.book, guests=self.guests)
-        return {op: _plan(op, guards, rules) for op in OPERATIONS}
+        return {op: self._plan(op, guards, rules) for op in OPERATIONS}
 
     def connect(self) -> ConnectPlan:
         """The `connect` block, or the one that lets every identified user in."""
         node = declare.single(statements.Connect, self.ground.nodes, self.book)
         guards = self.ground.guards
         if node is None:
-            return ConnectPlan(plan=_plan("connect", guards, [], _DEFAULT))
+            return ConnectPlan(plan=self._plan("connect", guards, [], _DEFAULT))
         block = Block(id=lambda _, rule: f"connect/{rule}", types=self.ground.types, lets=self.ground.lets, guards=_known(guards))
         rules = self.rules.check([c for c in node.clauses if isinstance(c, obligations.Allow)], lambda _: ["connect"], block)
         where = frozenset(("connect",))
@@ -67,7 +68,7 @@ class Blocks:
         expire = declare.single(obligations.Expire, node.clauses, self.book)
         self._renewable(rules, lasting=expire is None)
         return ConnectPlan(
-            plan=_plan("connect", guards, rules),
+            plan=self._plan("connect", guards, rules),
             channels=channels,
             data=value(data.value, self.book, scope, block.known(where)) if data else None,
             expire_ms=expire.duration.ms if expire else None,
@@ -94,7 +95,7 @@ class Blocks:
         answers = [s for s in node.statements if isinstance(s, clauses.Forward | clauses.Answer)]
         scope = Scope(where=frozenset(("rpc",)), types=self.ground.types, lets=lets)
         answer = self._answer(answers[0], scope, block, remotes) if answers else AnswerPlan(kind="value")
-        return RpcPlan(plan=_plan("rpc", guards, rules), answer=answer)
+        return RpcPlan(plan=self._plan("rpc", guards, rules), answer=answer)
 
     def _answer(self, node: clauses.Forward | clauses.Answer, scope: Scope, block: Block, remotes: Iterable[str]) -> AnswerPlan:
         if isinstance(node, clauses.Forward):
@@ -109,7 +110,7 @@ class Blocks:
     def services(self) -> tuple[Mapping[str, Service], Mapping[str, Mapping[str, Plan]]]:
         """The `service` blocks and what each may do, by method."""
         nodes = self.ground.all(statements.Service)
-        declare.unique([n.name for n in nodes], (), self.book, "service")
+        declare.unique([n.name for n in nodes], self.book, "service")
         services = {n.name.text: self._service(n) for n in nodes}
         return services, {n.name.text: self._methods(n) for n in nodes}
 
@@ -133,15 +134,25 @@ class Blocks:
         block = Block(id=id_, types={}, lets=self.ground.lets)
         allows = [c for c in node.clauses if isinstance(c, obligations.Allow)]
         rules = self.rules.check(allows, lambda allow: [f"service {op}" for op in operations(allow.operations, METHODS, self.book)], block)
-        return {method: _plan(f"service {method}", (), rules) for method in METHODS}
+        return {method: Plan(rules=_rules(f"service {method}", rules)) for method in METHODS}
+
+    def _plan(self, operation: str, guards: Sequence[Guard], rules: Iterable[Checked], *more: RulePlan) -> Plan:
+        """The plan of an operation; blocks without denies of their own share those of the top level."""
+        top = len(self.ground.guards)
+        if operation not in self._common:
+            self._common[operation] = _denies(operation, guards[:top])
+        own = _denies(operation, guards[top:])
+        common = self._common[operation]
+        return Plan(denies=(*common, *own) if own else common, rules=(*_rules(operation, rules), *more))
 
 
 def _known(guards: Iterable[Guard]) -> tuple[tuple[frozenset[str], frozenset[tuple[str, tuple[object, ...]]]], ...]:
-    return tuple((g.operations, g.known) for g in guards)
+    return tuple((g.operations, g.known) for g in guards if g.known)
 
 
-def _plan(operation: str, guards: Sequence[Guard], rules: Iterable[Checked], *more: RulePlan) -> Plan:
-    return Plan(
-        denies=tuple(g.plan for g in guards if operation in g.operations),
-        rules=(*(r.plan for r in rules if r.operation == operation), *more),
-    )
+def _denies(operation: str, guards: Iterable[Guard]) -> tuple[DenyPlan, ...]:
+    return tuple(guard.plan for guard in guards if operation in guard.operations)
+
+
+def _rules(operation: str, rules: Iterable[Checked]) -> tuple[RulePlan, ...]:
+    return tuple(rule.plan for rule in rules if rule.operation == operation)

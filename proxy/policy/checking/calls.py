@@ -1,11 +1,12 @@
 """The types of calls: functions, methods, macros and facts."""
 
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 import re2
 
 from proxy.policy.checking.world import Book, Scope, meant
-from proxy.policy.names import EVERYWHERE, HIDDEN, METHOD_NAMES
+from proxy.policy.names import HIDDEN, IDENTITIES, METHOD_NAMES
 from proxy.policy.reading import syntax
 from proxy.policy.types import ANY, BOOL, DOUBLE, INT, NEVER, STRING, ListOf, MapOf, Record, Simple, Type
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 CONVERSIONS = frozenset(["double", "uint", "bytes", "bool", "duration", "timestamp", "dyn", "type"])
 _MACROS = 2
+_PARTS = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|.", re.DOTALL)
+"""Escapes, classes and single characters of a pattern."""
+_LOOSE = re.compile(r"\\Q|\(\?[a-zA-Z-]*m|^(?:\^|\\A)[*?{]")
+"""Quoted text, in which signs mean themselves; the flag by which `^` and `$` match at every line; a beginning that may be left out."""
 _STRINGS = {"contains": BOOL, "startsWith": BOOL, "endsWith": BOOL, "lowerAscii": STRING}
 
 
@@ -23,6 +28,18 @@ def compile_pattern(pattern: str) -> Any:  # noqa: ANN401 - re2 has no types
     options.log_errors = False
     options.max_mem = 1 << 20
     return re2.compile(pattern, options)
+
+
+def anchored(pattern: str) -> bool:
+    """Whether it is plain to see that an RE2 pattern matches whole texts only."""
+    if _LOOSE.search(pattern):
+        return False
+    depth, parts = 0, _PARTS.findall(pattern)
+    for part in parts:
+        depth += (part == "(") - (part == ")")
+        if part == "|" and not depth:
+            return False
+    return parts[:1] in (["^"], ["\\A"]) and parts[-1:] in (["$"], ["\\z"])
 
 
 class Calls(Protocol):
@@ -89,14 +106,14 @@ class Calls(Protocol):
         self.book.used_facts.add(node.name)
         if self.macros:
             self.book.find("unsupported", node.at, "a fact cannot be asked inside a macro", "ask it with a let outside")
-        if not self.scope.where <= EVERYWHERE:
+        if not self.scope.where.isdisjoint(IDENTITIES):
             self.book.find("unsupported", node.at, "a fact cannot be asked in an identity")
         if len(found) != len(wanted):
             return self.wrong(node, f"{node.name} takes {len(wanted)} arguments, found {len(found)}")
         for argument, has, wants in zip(node.arguments, found, wanted, strict=True):
-            if has not in (wants, ANY) and not (has == INT and wants == DOUBLE):
+            if has != wants and ANY not in (has, wants):
                 self.wrong(argument, f"expected {wants}, found {has}")
-        return self.book.facts[node.name].type if node.name in self.book.facts else ANY
+        return self.book.facts[node.name].type
 
     def _method(self, node: syntax.Method, known: "Known") -> Type:
         """`of.name(arguments)`."""
@@ -136,7 +153,7 @@ class Calls(Protocol):
             reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error.args[0])
             self.book.find("bad-pattern", pattern.at, f"RE2 cannot read this pattern: {reason}")
             return BOOL
-        if not (pattern.value.startswith(("^", "\\A")) and pattern.value.endswith(("$", "\\z"))):
+        if not anchored(pattern.value):
             self.book.find("unanchored-match", pattern.at, "the pattern may match in the middle of the text", "write ^…$")
         return BOOL
 

@@ -70,7 +70,7 @@ class Checker:
 
     def _facts(self, databases: Iterable[str], remotes: Iterable[str]) -> list[tuple[statements.Fact, Fact]]:
         nodes = self.ground.all(statements.Fact)
-        declare.unique([n.name for n in nodes], HIDDEN, self.book, "fact")
+        declare.unique([n.name for n in nodes], self.book, "fact", HIDDEN)
         out = []
         for node in nodes:
             self.book.parameters[node.name.text] = declare.parameters(node, self.book)
@@ -80,7 +80,7 @@ class Checker:
 
     def _identities(self, remotes: Iterable[str], meta: Record | None) -> tuple[tuple[Identity, ...], dict[str, PersonPlan]]:
         nodes = self.ground.all(statements.Identity)
-        declare.unique([n.name for n in nodes], (), self.book, "identity")
+        declare.unique([n.name for n in nodes], self.book, "identity")
         identify.order(nodes, self.book)
         checked = [identify.identity(n, self.book, remotes, meta) for n in nodes]
         return tuple(i for i, _ in checked), {i.name: plan for i, plan in checked}

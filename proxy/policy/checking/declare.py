@@ -1,7 +1,7 @@
 """Checks the statements that name what a policy can reach: types, databases, applications, facts."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import TypeVar
 
 from proxy.policy.checking.world import Book, meant
@@ -27,10 +27,17 @@ from proxy.policy.types import (
 SIMPLE = {"bool": BOOL, "int": INT, "double": DOUBLE, "string": STRING, "any": ANY, "null": NULL}
 PARAMETERS = (BOOL, INT, STRING)
 TIMEOUT_MS, HTTP_TIMEOUT_MS, ENTRIES = 200, 1000, 100_000
+BATCH = range(2, 501)
+"""For how many keys one query may ask."""
+
+MOST_CHANNEL = 64
+"""Where PostgreSQL cuts names off."""
 
 _PASSWORD = re.compile(r"//[^/@]*:[^/@]+@")
 _BIND = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|(?<![:\w]):([A-Za-z_]\w*)", re.DOTALL)
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_PATH = re.compile(r"/(?!/)(?:[!$&-;=?-Z_a-z{}~]|%[0-9A-Fa-f]{2})*")
+_POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)*")
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 T = TypeVar("T")
@@ -86,7 +93,9 @@ def variable(source: clauses.Source, book: Book) -> Variable:
 
 def database(node: statements.Database, book: Book) -> Database:
     """`database NAME { … }`."""
-    return Database(name=node.name.text, url=variable(node.url, book))
+    if node.listen and not 0 < len(node.listen.channel.value.encode()) < MOST_CHANNEL:
+        book.find("wrong-type", node.listen.at, f"the name of a channel has 1 to {MOST_CHANNEL - 1} bytes")
+    return Database(name=node.name.text, url=variable(node.url, book), listen=node.listen.channel.value if node.listen else None)
 
 
 def remote(node: statements.Http, book: Book) -> Remote:
@@ -112,7 +121,8 @@ def parameters(node: statements.Fact, book: Book) -> tuple[Type, ...]:
             book.find("duplicate-name", parameter.name.at, f'the parameter "{parameter.name.text}" stands twice')
         seen.add(parameter.name.text)
         found = resolve(parameter.type, book)
-        if found not in (*PARAMETERS, ANY) or (found == ANY and getattr(parameter.type, "name", "") == "any"):
+        unknown = isinstance(parameter.type, syntax.NamedType) and parameter.type.name not in SIMPLE
+        if found not in PARAMETERS and not unknown:
             book.find("bad-fact", parameter.type.at, f"a parameter cannot be {found}", "use bool, int or string")
         out.append(found)
     return tuple(out)
@@ -130,19 +140,33 @@ def fact(node: statements.Fact, book: Book, databases: Iterable[str], remotes: I
     for topic in topics.topics if topics else ():
         _braces(topic, names, book, "topic")
     ttl = cache.ttl.ms if cache else 0
+    source = _source(node, names, book, databases, remotes)
     return Fact(
         name=node.name.text,
         parameters=names,
+        takes=book.parameters[node.name.text],
         type=type_,
         fit=fitter(type_),
         nullable=isinstance(type_, Nullable) or type_ in (ANY, NULL),
-        source=_source(node, names, book, databases, remotes),
+        source=source,
         ttl_ms=ttl,
         negative_ms=cache.negative.ms if cache and cache.negative else ttl,
         max_entries=cache.max.value if cache and cache.max else ENTRIES,
         timeout_ms=timeout.duration.ms if timeout else TIMEOUT_MS,
         topics=tuple(t.value for t in topics.topics) if topics else (),
+        batch=_batch(node, source, book),
     )
+
+
+def _batch(node: statements.Fact, source: SqlSource | HttpSource | PythonSource, book: Book) -> int:
+    clause = single(clauses.Batch, node.clauses, book)
+    if clause is None:
+        return 1
+    if not isinstance(source, SqlSource):
+        book.find("bad-fact", clause.at, "only sql can ask for many keys at once", "leave the line out")
+    if clause.most.value not in BATCH:
+        book.find("bad-fact", clause.most.at, f"one query asks for {BATCH[0]} to {BATCH[-1]} keys")
+    return clause.most.value
 
 
 def _source(
@@ -160,6 +184,7 @@ def _source(
         case clauses.Get() as get:
             known(get.http, remotes, "http", book)
             _every(get.path, set(_braces(get.path, names, book, "path")), names, book)
+            _address(get, book)
             return HttpSource(remote=get.http.text, path=get.path.value, pick=get.pick.value if get.pick else None)
         case clauses.Python() as python:
             if not _TARGET.fullmatch(python.target.value):
@@ -167,6 +192,15 @@ def _source(
             return PythonSource(target=python.target.value)
         case _:
             return PythonSource(target="")
+
+
+def _address(get: clauses.Get, book: Book) -> None:
+    if not _PATH.fullmatch(get.path.value):
+        book.find("bad-fact", get.path.at, "this is no path of an address", "begin with one /, encode what has no place there with %")
+    if get.pick and not _POINTER.fullmatch(get.pick.value):
+        book.find(
+            "bad-fact", get.pick.at, f'"{get.pick.value}" is no JSON pointer', 'write "/member/0", with ~1 for / and ~0 for ~ in names'
+        )
 
 
 def known(word: syntax.Word, names: Iterable[str], kind: str, book: Book) -> None:
@@ -196,10 +230,10 @@ def _braces(text: syntax.Text, names: tuple[str, ...], book: Book, kind: str) ->
     return found
 
 
-def unique(words: Iterable[syntax.Word], taken: Iterable[str], book: Book, kind: str) -> None:
+def unique(words: Iterable[syntax.Word], book: Book, kind: str, *taken: Container[str]) -> None:
     """Demands that names of one kind are given once and hide nothing."""
-    seen = set(taken)
+    seen: set[str] = set()
     for word in words:
-        if word.text in seen:
+        if any(word.text in names for names in (seen, *taken)):
             book.find("duplicate-name", word.at, f'"{word.text}" has a meaning already', f"choose another name for this {kind}")
         seen.add(word.text)

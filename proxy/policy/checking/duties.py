@@ -64,7 +64,7 @@ class Duties:
             elif not where and self.ops:
                 self.book.find("wrong-obligation", obligation.at, f"{name} has no meaning for {', '.join(self.ops)}")
             scope = dataclasses.replace(self.scope, where=frozenset(where))
-            self.found[name] = self._checked(obligation, scope, known) if where else None
+            self.found[name] = self._checked(obligation, scope, known)
 
     def _checked(self, obligation: obligations.Obligation, scope: Scope, known: Known) -> object:
         match obligation:

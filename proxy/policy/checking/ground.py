@@ -14,7 +14,7 @@ from proxy.policy.decision import OPERATIONS, REASONS
 from proxy.policy.findings import Position
 from proxy.policy.names import BUILTINS, HIDDEN, HOOKS
 from proxy.policy.reading import statements
-from proxy.policy.reading.syntax import Text, Word
+from proxy.policy.reading.syntax import Text
 from proxy.policy.types import Type
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Ground:
     def named(self, kind: type[T], word: str) -> dict[str, T]:
         """The statements of one kind by name, which each has once."""
         found: dict[str, T] = {}
-        declare.unique([n.name for n in self.all(kind)], (), self.book, word)  # type: ignore[attr-defined]  # kinds with a name
+        declare.unique([n.name for n in self.all(kind)], self.book, word)  # type: ignore[attr-defined]  # kinds with a name
         for node in self.all(kind):
             found.setdefault(node.name.text, node)  # type: ignore[attr-defined]  # likewise
         return found
@@ -73,7 +73,7 @@ class Ground:
 
     def _lets(self, nodes: Iterable[statements.Let], lets: dict[str, Binding], types: Mapping[str, Type]) -> None:
         for node in nodes:
-            self._hides_nothing(node.name, lets)
+            declare.unique([node.name], self.book, "let", HIDDEN, lets, self.book.parameters)
             scope = Scope(where=frozenset(), types={**self.types, **types}, lets=lets, block="vars" in types)
             value = infer(node.value, self.book, scope)
             where = frozenset.intersection(
@@ -84,28 +84,28 @@ class Ground:
             self.book.bindings.append(binding)
             lets[node.name.text] = binding
 
-    def _hides_nothing(self, name: Word, lets: Iterable[str]) -> None:
-        declare.unique([name], {*HIDDEN, *lets, *self.book.parameters}, self.book, "let")
-
     def _denies(
         self,
-        nodes: Iterable[statements.Deny],
+        nodes: Sequence[statements.Deny],
         allowed: Sequence[str],
         prefix: str,
         guards: list[Guard],
         lets: Mapping[str, Binding],
         types: Mapping[str, Type],
     ) -> None:
-        seen: set[str] = set()
+        declare.unique([node.name for node in nodes], self.book, "deny", REASONS)
+        proven: dict[frozenset[str], Known] = {}
         for node in nodes:
-            declare.unique([node.name], {*REASONS, *seen}, self.book, "deny")
-            seen.add(node.name.text)
             where = frozenset(operations(node.operations, allowed, self.book) if node.operations else allowed)
             scope = Scope(where=where, types={**self.types, **types}, lets=lets, block="vars" in types)
-            before = NOTHING.union(*(g.known for g in guards if where <= g.operations))
-            when = condition(node.when, self.book, scope, before)
+            if where not in proven:
+                proven[where] = NOTHING.union(*(g.known for g in guards if where <= g.operations))
+            when = condition(node.when, self.book, scope, proven[where])
             lint.deny(node, when.uses.names, when.uses.facts, self.book)
-            guards.append(_guard(node, when, where, f"{prefix}/{node.name.text}"))
+            guard = _guard(node, when, where, f"{prefix}/{node.name.text}")
+            guards.append(guard)
+            if guard.known:
+                proven = {those: known | guard.known if those <= where else known for those, known in proven.items()}
 
 
 def _guard(node: statements.Deny, when: Code, where: frozenset[str], id_: str) -> Guard:

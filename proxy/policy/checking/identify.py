@@ -1,5 +1,6 @@
 """Checks identities: who may speak, and what is known about them."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from proxy.policy.checking.declare import known, single, variable
@@ -14,6 +15,9 @@ from proxy.policy.types import ANY, DOUBLE, INT, STRING, Record, Type
 FAMILIES = {"HS": ("256", "384", "512"), "RS": ("256", "384", "512"), "ES": ("256", "384", "512"), "PS": ("256", "384", "512")}
 ALGORITHMS = frozenset({*(f + n for f, sizes in FAMILIES.items() for n in sizes), "EdDSA"})
 KEYS = {"user": STRING, "meta": ANY, "info": ANY, "expire": DOUBLE}
+
+_FETCHED = re.compile(r"https://|http://(127\.0\.0\.1|localhost)(:[0-9]+)?(/|$)")
+"""Where a key set may come from: over https, or from this machine."""
 
 
 def identity(node: statements.Identity, book: Book, remotes: Iterable[str], meta: Record | None) -> tuple[Identity, PersonPlan]:
@@ -63,7 +67,7 @@ def _lower(place: clauses.Place) -> str:
 
 def _keys(keys: clauses.Keys, book: Book) -> str | Variable:
     if keys.kind == "jwks" and isinstance(keys.value, Text):
-        if not keys.value.value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        if not _FETCHED.match(keys.value.value):
             book.find("bad-identity", keys.value.at, "a key set is fetched over https only")
         return keys.value.value
     return variable(keys.value, book)

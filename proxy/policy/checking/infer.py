@@ -46,7 +46,7 @@ def assignable(found: Type, wanted: Type) -> bool:
         return True
     match found, wanted:
         case _, Nullable():
-            return found == NULL or assignable(found.of if isinstance(found, Nullable) else found, wanted.of)
+            return found == NULL or assignable(found, wanted.of)
         case (ListOf(of=inner), ListOf(of=outer)) | (MapOf(of=inner), MapOf(of=outer)):
             return assignable(inner, outer)
         case MapOf(), Record():
@@ -66,6 +66,11 @@ def comparable(left: Type, right: Type) -> bool:
         case (Record(), MapOf() | Record()) | (MapOf(), Record()):
             return True
     return False
+
+
+def element(of: Type) -> Type:
+    """The type of what is taken out of a list or map of `of`; nothing is in an empty one, so that it may be used as anything."""
+    return ANY if of == NEVER else of
 
 
 def _inner(found: Type) -> Type:
@@ -176,8 +181,8 @@ class Inference(Calls):
             case Record():
                 return self._unknown_member(of, name)
             case MapOf():
-                return of.of
-            case Simple(name="any" | "never"):
+                return element(of.of)
+            case Simple(name="any"):
                 return ANY
         self.book.find("wrong-type", name.at, f'a {of} has no member "{name.text}"')
         return ANY
@@ -193,10 +198,10 @@ class Inference(Calls):
             return self._field(of, node, syntax.Word(at=node.index.at, text=node.index.value), known)
         match of:
             case ListOf() if at in (INT, ANY):
-                return ANY if of.of == NEVER else of.of
+                return element(of.of)
             case MapOf() if at in (STRING, ANY):
-                return of.of
-            case Simple(name="any" | "never") if at in (INT, STRING, ANY):
+                return element(of.of)
+            case Simple(name="any") if at in (INT, STRING, ANY):
                 return ANY
         return self.wrong(node.index, f"{of} cannot be indexed with {at}")
 
@@ -225,8 +230,8 @@ class Inference(Calls):
         self.demand(node.test, known)
         then = self.type(node.then, known | learn(node.test, outcome=True))
         other = self.type(node.other, known | learn(node.test, outcome=False))
-        if then == other or NEVER in (then, other):
-            return other if then == NEVER else then
+        if then == other:
+            return then
         if ANY in (then, other):
             return ANY
         if NULL in (then, other) or nullable(then) == nullable(other):
@@ -249,11 +254,10 @@ class Inference(Calls):
         return BOOL if fine else self.wrong(node, f"cannot compare {left} {node.op} {right}")
 
     def _null_check(self, node: syntax.Binary, known: Known) -> Type:
-        side = node.right if is_null(node.left) else node.left
-        self.type(node.left if side is node.right else node.right, known)
-        found = self.type(side, known - {("null", path(side))})
-        if not (isinstance(found, Nullable) or found in (ANY, NULL)):
-            self.wrong(node, f"a {found} is never null")
+        found = [self.type(side, known - {("null", path(side))}) for side in (node.left, node.right)]
+        for each in found:
+            if not (isinstance(each, Nullable) or each in (ANY, NULL)):
+                self.wrong(node, f"a {each} is never null")
         return BOOL
 
     def _fits_in(self, left: Type, right: Type) -> bool:

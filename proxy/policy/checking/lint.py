@@ -41,7 +41,7 @@ def rule(checked: Checked, book: Book, *, guests: bool) -> None:
         book.find("subscribe-without-expire", node.at, "a subscription lasts as long as its connection", "write expire 5m")
         facts = plan.when.uses.facts if plan.when else frozenset()
         for name in sorted(facts):
-            if name in book.facts and not book.facts[name].topics:
+            if not book.facts[name].topics:
                 message = f'nothing ends this subscription when the fact "{name}" changes'
                 book.find("unbounded-grant", node.at, message, "write expire, or invalidate on … at the fact")
 

@@ -72,6 +72,15 @@ class Plan:
     denies: tuple[DenyPlan, ...] = ()
     rules: tuple[RulePlan, ...] = ()
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """The built-in names that it may look at, `data` also where a schema does."""
+        codes = [deny.when for deny in self.denies]
+        for rule in self.rules:
+            codes += (*((rule.when,) if rule.when else ()), *rule.obligations.codes)
+        looks = any(rule.schema for rule in self.rules)
+        return frozenset(("data",) if looks else ()).union(*(code.uses.names for code in codes))
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectPlan:
@@ -82,6 +91,12 @@ class ConnectPlan:
     data: Code | None = None
     expire_ms: int | None = None
     jitter: int = 0
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The built-in names that it may look at."""
+        codes = (*self.channels, *((self.data,) if self.data else ()))
+        return self.plan.reads.union(*(code.uses.names for code in codes))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +137,12 @@ class Plans:
     rpcs: Mapping[str, RpcPlan]
     services: Mapping[str, Mapping[str, Plan]]
     people: Mapping[str, PersonPlan]
+
+    def reads(self, operation: str) -> frozenset[str]:
+        """The built-in names that deciding about `connect`, or an operation of channels on any of them, may look at."""
+        if operation == "connect":
+            return self.connect.reads
+        return frozenset[str]().union(*(plans[operation].reads for _, plans in self.channels if operation in plans))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

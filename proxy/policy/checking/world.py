@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from proxy.policy.declared import Fact
-from proxy.policy.findings import Finding, Position
+from proxy.policy.findings import MAX_ERRORS, Enough, Finding, Position
 from proxy.policy.reading.syntax import Expression
 from proxy.policy.types import Type
 
@@ -39,7 +39,7 @@ def _unfinished(_context: object, _request: object, /) -> object:  # pragma: no 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class Code:
-    """A checked expression; the compiler gives it `run`.
+    """A checked expression; the compiler gives it `run`, and says in `pays` whether that may take steps of the decision.
 
     `payload` says that `data` in it means the payload fitted to the rule's schema.
     """
@@ -48,6 +48,7 @@ class Code:
     type: Type
     uses: Uses
     payload: bool = False
+    pays: bool = False
     run: Callable[..., Any] = _unfinished
 
 
@@ -87,9 +88,19 @@ class Book:
     used_lets: set[int] = dataclasses.field(default_factory=set)
     used_facts: set[str] = dataclasses.field(default_factory=set)
 
+    errors: int = 0
+
     def find(self, id_: str, at: Position, message: str, hint: str = "") -> None:
-        """Notes a finding."""
-        self.findings.append(Finding(id=id_, at=at, message=message, hint=hint))
+        """Notes what was found; raises `Enough` with the last error that is too many."""
+        self.note(Finding(id=id_, at=at, message=message, hint=hint))
+
+    def note(self, finding: Finding) -> None:
+        """Notes a finding; raises likewise."""
+        self.findings.append(finding)
+        if finding.severity == "error":
+            self.errors += 1
+            if self.errors == MAX_ERRORS:
+                raise Enough(finding.at)
 
     @property
     def broken(self) -> bool:
@@ -97,7 +108,14 @@ class Book:
         return any(f.severity == "error" for f in self.findings)
 
 
+_LONGEST, _MANY = 64, 1000
+"""Longer words and more names than these are not compared: it would take long and hardly help."""
+
+
 def meant(word: str, known: Iterable[str]) -> str:
     """A suggestion for a misspelled word, or the empty string."""
-    near = difflib.get_close_matches(word, sorted(known), n=1)
+    length, names = len(word), {*known}
+    if length > _LONGEST or len(names) > _MANY:
+        return ""
+    near = difflib.get_close_matches(word, sorted(name for name in names if abs(len(name) - length) <= length), n=1)
     return f'did you mean "{near[0]}"?' if near else ""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.policy.decision import FactKey, Facts, Known, Lost, Request
+from proxy.policy.meter import STEPS, Meter
 from proxy.policy.operations import Failed
 from proxy.policy.types import Fit, Misfit
 
@@ -23,15 +24,19 @@ class Missing(Exception):
         self.keys = keys
 
 
-class Context:
-    """The memory of one decision; `read` are the facts it rests on, `lets` the values of lets by slot, `exact` their outcomes."""
+class Context(Meter):
+    """The memory of one decision, and what is left of its steps.
 
-    __slots__ = ("exact", "facts", "lets", "meta", "payload", "read", "request", "vars")
+    `read` are the facts it rests on; `lets` are the values of lets by slot, `unknown` what came of those that have none.
+    """
+
+    __slots__ = ("facts", "lets", "meta", "payload", "read", "request", "unknown", "vars")
 
     def __init__(self, request: Request, facts: Facts, read: dict[FactKey, Known | Lost]) -> None:
         self.request, self.facts, self.read = request, facts, read
+        self.left = STEPS
         self.lets: dict[int, Any] = {}
-        self.exact: dict[int, object] | None = None
+        self.unknown: dict[int, object] | None = None
         self.vars: Mapping[str, object] = _NO_VARS
         self.meta: Any = UNSET
         self.payload: object = request.data
@@ -58,7 +63,9 @@ def meta(context: Context, fit: Fit | None) -> object:
             value = {} if raw is None else raw
             context.meta = fit(value) if fit else value
         except Misfit as misfit:
-            raise Failed(f"meta: {misfit}") from None
+            context.meta = misfit
+    if context.meta.__class__ is Misfit:
+        raise Failed(f"meta: {context.meta}")
     return context.meta
 
 

@@ -122,7 +122,10 @@ class Decision(Inquiry):
             labels=own.labels,
             timestamp_ms=own.timestamp_ms,
         )
-        found = Decision(self.by, request, self.facts, self.read, self.watch).decide()
+        part = Decision(self.by, request, self.facts, self.read, self.watch)
+        part.left = self.left
+        found = part.decide()
+        self.left = part.left
         if isinstance(found, Allow):
             allowed[channel] = found
         elif isinstance(found, Deny):

@@ -10,10 +10,11 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from proxy.policy import functions, operations
+from proxy.policy import functions, meter, operations
 from proxy.policy.checking.flow import is_null
 from proxy.policy.checking.world import Binding, Book, Code
 from proxy.policy.deciding.context import argument
+from proxy.policy.deciding.weight import constant, weight
 from proxy.policy.names import BUILTINS, MAPS, NOTHING, sure
 from proxy.policy.reading import syntax
 from proxy.policy.types import BOOL, DOUBLE, INT, STRING, ListOf, MapOf, Record, Type, fitter
@@ -45,18 +46,19 @@ def _compare(left: ast.expr, op: ast.cmpop, right: ast.expr) -> ast.expr:
 
 
 class Emitter:
-    """Emits the expressions of one policy set; `constants` are the names that the code refers to."""
+    """Emits the expressions of one policy set; `constants` are the names that the code refers to, `pays` says whether it pays."""
 
     def __init__(self, book: Book, lets: list[Callable[..., object]], meta: Callable[..., object]) -> None:
         self.book, self.lets, self.meta = book, lets, meta
         self.bindings: Mapping[str, Binding] = {}
         self.constants: dict[str, Any] = {}
-        self.payload = False
+        self.payload = self.pays = False
+        self.macros = 0
 
     def function(self, code: Code, bindings: Mapping[str, Binding]) -> Callable[..., object]:
         """A function of context and request that gives the value of a checked expression or raises; a condition gives a bool."""
         node = code.node
-        self.bindings, self.payload, self.constants = bindings, code.payload, {}
+        self.bindings, self.payload, self.constants, self.pays = bindings, code.payload, {}, False
         body = self.truth(node) if code.type == BOOL else self.emit(node)
         arguments = ast.arguments(posonlyargs=[], args=[ast.arg("c"), ast.arg("r")], kwonlyargs=[], kw_defaults=[], defaults=[])
         tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(args=arguments, body=body)))
@@ -73,6 +75,11 @@ class Emitter:
     def call(self, function: Callable[..., object], *arguments: ast.expr) -> ast.expr:
         """A call of a support function."""
         return ast.Call(func=self.constant(function), args=list(arguments), keywords=[])
+
+    def metered(self, function: Callable[..., object], *arguments: ast.expr) -> ast.expr:
+        """A call of a support function that pays with the steps of the decision."""
+        self.pays = True
+        return self.call(function, ast.Name(id="c", ctx=ast.Load()), *arguments)
 
     def type(self, node: syntax.Expression) -> Type:
         """The static type of a node."""
@@ -127,9 +134,12 @@ class Emitter:
         return self.call(operations.member, self.emit(of), ast.Constant(value=name))
 
     def _index(self, node: syntax.Index) -> ast.expr:
+        of, at = self.emit(node.of), self.emit(node.index)
+        if self.macros and not _brief(node.index):
+            return self.metered(meter.PAYING["index"], of, at)
         if isinstance(self.type(node.of), MapOf) and self.type(node.index) == STRING:
-            return ast.Subscript(value=self.emit(node.of), slice=self.emit(node.index), ctx=ast.Load())
-        return self.call(operations.index, self.emit(node.of), self.emit(node.index))
+            return ast.Subscript(value=of, slice=at, ctx=ast.Load())
+        return self.call(operations.index, of, at)
 
     def _has(self, node: syntax.Has) -> ast.expr:
         name = ast.Constant(value=node.name.text)
@@ -155,11 +165,18 @@ class Emitter:
         left, right = self.type(node.left), self.type(node.right)
         if node.op == "in":
             return self._in(node, left, right)
-        if node.op in _COMPARE and self._plain(left, right, ordered=node.op not in ("==", "!=")):
-            return _compare(self.emit(node.left), _COMPARE[node.op](), self.emit(node.right))
-        if node.op == "+" and left == right and left in (STRING, DOUBLE):
-            return ast.BinOp(left=self.emit(node.left), op=ast.Add(), right=self.emit(node.right))
-        return self.call(operations.BINARY[node.op], self.emit(node.left), self.emit(node.right))
+        one, other = self.emit(node.left), self.emit(node.right)
+        if node.op in _COMPARE and self._plain(left, right, ordered=node.op not in ("==", "!=")) and not self._paying(node):
+            return _compare(one, _COMPARE[node.op](), other)
+        if node.op == "+" and left == right and (left == DOUBLE or (left == STRING and not self.macros)):
+            return ast.BinOp(left=one, op=ast.Add(), right=other)
+        metered = meter.PAYING.get(node.op) if self._paying(node) else operations.METERED.get(node.op)
+        return self.metered(metered, one, other) if metered else self.call(operations.BINARY[node.op], one, other)
+
+    def _paying(self, node: syntax.Binary) -> bool:
+        """Whether these two may be texts that are paid for: a comparison with one that is short is free."""
+        brief = node.op != "+" and (_brief(node.left) or _brief(node.right))
+        return self.macros > 0 and not brief and self.type(node.left) not in (INT, DOUBLE, BOOL)
 
     def _plain(self, left: Type, right: Type, *, ordered: bool) -> bool:
         if left in _NUMBERS and right in _NUMBERS:
@@ -168,13 +185,15 @@ class Emitter:
 
     def _in(self, node: syntax.Binary, left: Type, right: Type) -> ast.expr:
         item = self.emit(node.left)
-        if left == STRING and isinstance(node.right, syntax.ListOf) and right == ListOf(of=STRING):
-            values = [i.value for i in node.right.items if isinstance(i, syntax.Literal)]
-            if len(values) == len(node.right.items):
-                return _compare(item, ast.In(), self.constant(frozenset(values)))
-        if left == STRING and (right == ListOf(of=STRING) or isinstance(right, MapOf | Record)):
+        if isinstance(node.right, syntax.ListOf) and constant(node.right):
+            if left == STRING and right == ListOf(of=STRING):
+                return _compare(item, ast.In(), self.constant(frozenset(_values(node.right))))
+            return self.call(operations.within, self.constant(meter.FREE), item, self.emit(node.right))
+        if left == STRING and right == ListOf(of=STRING):
+            return self.metered(operations.among, item, self.emit(node.right))
+        if left == STRING and isinstance(right, MapOf | Record) and (_brief(node.left) or not self.macros):
             return _compare(item, ast.In(), self.emit(node.right))
-        return self.call(operations.within, item, self.emit(node.right))
+        return self.metered(meter.PAYING["in"] if self.macros else operations.within, item, self.emit(node.right))
 
     def _call(self, node: syntax.Call) -> ast.expr:
         if node.name not in self.book.facts:
@@ -188,16 +207,21 @@ class Emitter:
 
     def _method(self, node: syntax.Method) -> ast.expr:
         of = self.emit(node.of)
-        if node.name.text == "matches":
-            found = self.call(self.book.patterns[id(node.arguments[0])].search, self.call(functions.text, of))
-            return _compare(found, ast.IsNot(), ast.Constant(value=None))
-        return self.call(functions.METHODS[node.name.text], of, *(self.emit(a) for a in node.arguments))
+        name = node.name.text
+        matches = name == "matches"
+        arguments = [self.constant(self.book.patterns[id(node.arguments[0])])] if matches else [self.emit(a) for a in node.arguments]
+        if self.macros and name in meter.PAYING:
+            return self.metered(meter.PAYING[name], of, *arguments)
+        return self.call(functions.matches if matches else functions.METHODS[name], of, *arguments)
 
     def _macro(self, node: syntax.Macro) -> ast.expr:
         target = ast.Name(id=f"v_{node.variable.text}", ctx=ast.Store())
-        over = self.call(functions.elements, self.emit(node.of))
+        over = self.metered(meter.visited, self.emit(node.of), ast.Constant(value=weight(node.body)))
         each = ast.comprehension(target=target, iter=over, ifs=[], is_async=0)
-        return self.call(_MACROS[node.name.text], ast.GeneratorExp(elt=self.truth(node.body), generators=[each]))
+        self.macros += 1
+        body = self.truth(node.body)
+        self.macros -= 1
+        return self.call(_MACROS[node.name.text], ast.GeneratorExp(elt=body, generators=[each]))
 
     def _listof(self, node: syntax.ListOf) -> ast.expr:
         return ast.List(elts=[self.emit(item) for item in node.items], ctx=ast.Load())
@@ -205,6 +229,15 @@ class Emitter:
     def _mapof(self, node: syntax.MapOf) -> ast.expr:
         keys: list[ast.expr | None] = [ast.Constant(value=key.value) for key, _ in node.entries]
         return ast.Dict(keys=keys, values=[self.emit(item) for _, item in node.entries])
+
+
+def _brief(node: syntax.Expression) -> bool:
+    """Whether the node is a constant that is free to compare with."""
+    return isinstance(node, syntax.Literal) and (type(node.value) is not str or len(node.value) < operations.GRAIN)
+
+
+def _values(node: syntax.ListOf) -> list[object]:
+    return [item.value for item in node.items if isinstance(item, syntax.Literal)]
 
 
 def _arguments() -> tuple[ast.expr, ast.expr]:

@@ -6,15 +6,18 @@ evaluation goes on behind them, so that all that can still matter is asked for a
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
-from proxy.policy import functions, operations
+from proxy.policy import functions, meter, operations
 from proxy.policy.checking.world import Binding, Code
-from proxy.policy.deciding.context import Context, LostFact, Missing, argument, meta
+from proxy.policy.deciding.context import Context, LostFact, Missing, argument
+from proxy.policy.deciding.context import meta as fitted
+from proxy.policy.deciding.weight import constant, weight
 from proxy.policy.decision import FactKey
 from proxy.policy.names import BUILTINS, reader
-from proxy.policy.operations import Failed
+from proxy.policy.operations import Exhausted, Failed
 from proxy.policy.reading import syntax
 from proxy.policy.types import BOOL, Fit
 
@@ -42,7 +45,7 @@ Outcome = object
 """A JSON value, or `Failure`, `Loss`, `Need`."""
 
 Watch = Callable[[syntax.Expression, Outcome], None]
-_ABNORMAL = (Failure, Loss, Need)
+_ABNORMAL: frozenset[type] = frozenset((Failure, Loss, Need))
 _READERS = {name: reader(name) for name in BUILTINS if name not in ("meta", "vars", "claims", "reply")}
 
 
@@ -58,7 +61,7 @@ class Statics:
 
 def exact(code: Code, context: Context, statics: Statics, watch: Watch | None = None) -> Any:  # noqa: ANN401 - a JSON value
     """The value of a checked expression; raises `Failed`, `LostFact` or `Missing`."""
-    found = Exact(context, statics, code, watch).evaluate(code.node)
+    found = Exact(context, statics, code, watch).whole(code.node)
     match found:
         case Failure():
             raise Failed(found.why)
@@ -72,18 +75,34 @@ def exact(code: Code, context: Context, statics: Statics, watch: Watch | None = 
 class Exact:
     """One evaluation of one expression."""
 
+    __slots__ = ("code", "context", "lets", "macros", "statics", "variables", "watch")
+
     def __init__(self, context: Context, statics: Statics, code: Code, watch: Watch | None = None) -> None:
         self.context, self.statics, self.code, self.watch = context, statics, code, watch
         self.lets = {statics.bindings[slot].name: statics.bindings[slot] for slot in code.uses.direct}
         self.variables: dict[str, object] = {}
+        self.macros = 0
+
+    def whole(self, node: syntax.Expression) -> Outcome:
+        """The outcome of the whole expression, a failure also when the steps of the decision are spent in it."""
+        try:
+            return self.evaluate(node)
+        except Exhausted as exhausted:
+            found = Failure(why=str(exhausted))
+            if self.watch:
+                self.watch(node, found)
+            return found
 
     def evaluate(self, node: syntax.Expression) -> Outcome:
-        """The outcome of a node."""
-        do: Callable[[Any], Outcome] = getattr(self, f"_{type(node).__name__.lower()}")
+        """The outcome of a node; raises `Exhausted`."""
         try:
-            found = do(node)
+            found = _KINDS[node.__class__](self, node)
+        except Exhausted:
+            raise
         except Failed as failed:
             found = Failure(why=str(failed))
+            if self.macros:
+                self.context.spend(meter.FAILURE)
         if self.watch:
             self.watch(node, found)
         return found
@@ -94,12 +113,12 @@ class Exact:
         needs: frozenset[FactKey] = frozenset()
         for node in nodes:
             found = self.evaluate(node)
-            if isinstance(found, Need):
-                needs |= found.keys
-            elif isinstance(found, _ABNORMAL):
-                return Need(keys=needs) if needs else found
-            else:
+            if found.__class__ not in _ABNORMAL:
                 values.append(found)
+            elif isinstance(found, Need):
+                needs |= found.keys
+            else:
+                return Need(keys=needs) if needs else found
         return Need(keys=needs) if needs else do(*values)
 
     def _literal(self, node: syntax.Literal) -> Outcome:
@@ -114,7 +133,7 @@ class Exact:
         if node.id in self.lets:
             return self._let(self.lets[node.id])
         if node.id == "meta":
-            return meta(self.context, self.statics.meta)
+            return fitted(self.context, self.statics.meta)
         if node.id == "vars":
             return self.context.vars
         if node.id in ("claims", "reply") or (node.id == "data" and self.code.payload):
@@ -122,18 +141,22 @@ class Exact:
         return _READERS[node.id](self.context.request)
 
     def _let(self, binding: Binding) -> Outcome:
-        memory = self.context.exact
-        if memory is None:
-            memory = self.context.exact = {}
-        if binding.slot not in memory:
-            memory[binding.slot] = Exact(self.context, self.statics, binding.value, self.watch).evaluate(binding.value.node)
-        return memory[binding.slot]
+        context, slot = self.context, binding.slot
+        if slot in context.lets:
+            return context.lets[slot]
+        if context.unknown is None:
+            context.unknown = {}
+        if slot in context.unknown:
+            return context.unknown[slot]
+        found = Exact(context, self.statics, binding.value, self.watch).evaluate(binding.value.node)
+        (context.unknown if found.__class__ in _ABNORMAL else context.lets)[slot] = found
+        return found
 
     def _member(self, node: syntax.Member) -> Outcome:
         return self._strict((node.of,), lambda of: operations.member(of, node.name.text))
 
     def _index(self, node: syntax.Index) -> Outcome:
-        return self._strict((node.of, node.index), operations.index)
+        return self._strict((node.of, node.index), self._paying("index") if self.macros else operations.index)
 
     def _has(self, node: syntax.Has) -> Outcome:
         return self._strict((node.of,), lambda of: operations.has(of, node.name.text))
@@ -142,7 +165,26 @@ class Exact:
         return self._strict((node.of,), operations.negation if node.op == "!" else operations.minus)
 
     def _binary(self, node: syntax.Binary) -> Outcome:
-        return self._strict((node.left, node.right), operations.BINARY[node.op])
+        left = self.evaluate(node.left)
+        if left.__class__ in _ABNORMAL and not isinstance(left, Need):
+            return left
+        right = self.evaluate(node.right)
+        if isinstance(left, Need):
+            return Need(keys=left.keys | right.keys) if isinstance(right, Need) else left
+        return right if right.__class__ in _ABNORMAL else self._operate(node, left, right)
+
+    def _operate(self, node: syntax.Binary, left: object, right: object) -> Outcome:
+        op = node.op
+        if op == "in" and constant(node.right):
+            return operations.within(meter.FREE, left, right)
+        if self.macros and op in meter.PAYING:
+            return meter.PAYING[op](self.context, left, right)
+        if op in operations.METERED:
+            return operations.METERED[op](self.context, left, right)
+        return operations.BINARY[op](left, right)
+
+    def _paying(self, name: str) -> Callable[..., Outcome]:
+        return functools.partial(meter.PAYING[name], self.context)
 
     def _chain(self, node: syntax.Chain) -> Outcome:
         return _absorb((self.evaluate(term) for term in node.terms), ending=node.op == "||")
@@ -152,7 +194,7 @@ class Exact:
         if isinstance(test, Need):
             branches = (self.evaluate(node.then), self.evaluate(node.other))
             return Need(keys=test.keys.union(*(b.keys for b in branches if isinstance(b, Need))))
-        if isinstance(test, _ABNORMAL):
+        if test.__class__ in _ABNORMAL:
             return test
         return self.evaluate(node.then if operations.truth(test) else node.other)
 
@@ -172,25 +214,29 @@ class Exact:
             return Need(keys=missing.keys)
 
     def _method(self, node: syntax.Method) -> Outcome:
-        if node.name.text == "matches":
-            search = self.statics.patterns[id(node.arguments[0])].search
-            return self._strict((node.of,), lambda of: search(functions.text(of)) is not None)
-        return self._strict((node.of, *node.arguments), functions.METHODS[node.name.text])
+        name = node.name.text
+        do = self._paying(name) if self.macros and name in meter.PAYING else functions.METHODS.get(name, functions.matches)
+        if name == "matches":
+            pattern = self.statics.patterns[id(node.arguments[0])]
+            return self._strict((node.of,), lambda of: do(of, pattern))
+        return self._strict((node.of, *node.arguments), do)
 
     def _macro(self, node: syntax.Macro) -> Outcome:
         over = self.evaluate(node.of)
-        if isinstance(over, _ABNORMAL):
+        if over.__class__ in _ABNORMAL:
             return over
-        bodies = (self._body(node, item) for item in functions.elements(over))
+        bodies = (self._body(node, item) for item in meter.visited(self.context, over, weight(node.body)))
         if node.name.text == "exists_one":
             return _exactly_one(bodies)
         return _absorb(bodies, ending=node.name.text == "exists")
 
     def _body(self, node: syntax.Macro, item: object) -> Outcome:
         self.variables[node.variable.text] = item
+        self.macros += 1
         try:
             return self.evaluate(node.body)
         finally:
+            self.macros -= 1
             del self.variables[node.variable.text]
 
     def _listof(self, node: syntax.ListOf) -> Outcome:
@@ -201,6 +247,11 @@ class Exact:
         return self._strict((item for _, item in node.entries), lambda *values: dict(zip(keys, values, strict=True)))
 
 
+_KINDS: Mapping[type, Callable[[Exact, Any], Outcome]] = {
+    kind: getattr(Exact, f"_{kind.__name__.lower()}") for kind in get_args(syntax.Expression)
+}
+
+
 def _absorb(outcomes: Iterable[Outcome], *, ending: bool) -> Outcome:
     """`||` (`ending` true) or `&&`: the ending value absorbs errors on either side, a lost fact is never absorbed.
 
@@ -209,14 +260,14 @@ def _absorb(outcomes: Iterable[Outcome], *, ending: bool) -> Outcome:
     failure: Failure | None = None
     needs: frozenset[FactKey] = frozenset()
     for found in outcomes:
+        if found is (not ending):
+            continue
         if isinstance(found, Need):
             needs |= found.keys
         elif isinstance(found, Loss) or found is ending:
             return Need(keys=needs) if needs else found
-        elif isinstance(found, Failure):
-            failure = found
-        elif found is not (not ending):
-            failure = Failure(why="expected bool")
+        else:
+            failure = found if isinstance(found, Failure) else Failure(why="expected bool")
     if needs:
         return Need(keys=needs)
     return failure or (not ending)
@@ -225,7 +276,7 @@ def _absorb(outcomes: Iterable[Outcome], *, ending: bool) -> Outcome:
 def _exactly_one(outcomes: Iterable[Outcome]) -> Outcome:
     count = 0
     for found in outcomes:
-        if isinstance(found, _ABNORMAL):
+        if found.__class__ in _ABNORMAL:
             return found
         count += operations.truth(found)
     return count == 1

@@ -7,6 +7,7 @@ from proxy.policy.checking.world import Code
 from proxy.policy.deciding.context import Context
 from proxy.policy.deciding.evaluate import Statics, Watch, exact
 from proxy.policy.decision import Deny, FactKey, Facts, Known, Lost, Request
+from proxy.policy.operations import Exhausted
 
 _NO_NEEDS: frozenset[FactKey] = frozenset()
 
@@ -39,6 +40,8 @@ class Inquiry(Context):
         if self.watch is None:
             try:
                 return code.run(self, self.request)
+            except Exhausted:  # nothing erred before, so the exact evaluation would get as far
+                raise
             except Exception:  # noqa: BLE001, S110 - whatever it was, the exact evaluation says what it means
                 pass
         return exact(code, self, self.statics, self.watch)

@@ -11,6 +11,7 @@ from proxy.policy.reading.clauses import (
     Assign,
     Audience,
     Base,
+    Batch,
     Cache,
     Delivery,
     Duration,
@@ -24,6 +25,7 @@ from proxy.policy.reading.clauses import (
     Jwt,
     Key,
     Keys,
+    Listen,
     Mask,
     Number,
     Parameter,
@@ -58,9 +60,13 @@ class Statements(Rules):
         """All statements of a file."""
         return tuple(part for part in parts if part and not isinstance(part, Lexeme))
 
-    def database(self, at: Lexeme, name: Word, url: Source) -> Database:
+    def database(self, at: Lexeme, name: Word, url: Source, listen: Listen | None) -> Database:
         """`database NAME { url …; }`."""
-        return Database(at=at.at, name=name, url=url)
+        return Database(at=at.at, name=name, url=url, listen=listen)
+
+    def listen(self, at: Lexeme, channel: Text) -> Listen:
+        """`listen "channel";`."""
+        return Listen(at=at.at, channel=channel)
 
     def http(self, at: Lexeme, name: Word, *clauses: Base | Header | Timeout | Lexeme) -> Http:
         """`http NAME { … }`."""
@@ -134,7 +140,7 @@ class Statements(Rules):
 
     def fact(
         self, at: Lexeme, name: Word, parameters: tuple[Parameter, ...] | None, of: TypeSyntax,
-        *clauses: Sql | Get | Python | Cache | Timeout | Invalidate | Lexeme,
+        *clauses: Sql | Get | Python | Cache | Timeout | Invalidate | Batch | Lexeme,
     ) -> Fact:  # fmt: skip
         """`fact NAME(…) -> T { … }`."""
         bound_type(of)
@@ -170,6 +176,10 @@ class Statements(Rules):
     def invalidate(self, at: Lexeme, topics: tuple[Text, ...]) -> Invalidate:
         """`invalidate on …;`."""
         return Invalidate(at=at.at, topics=topics)
+
+    def batch(self, at: Lexeme, most: Number) -> Batch:
+        """`batch N;`."""
+        return Batch(at=at.at, most=most)
 
     def let(self, at: Lexeme, name: Word, value: Expression) -> Let:
         """`let NAME = …;`."""

@@ -37,6 +37,14 @@ Source = Env | Text
 
 
 @node
+class Listen:
+    """`listen "channel";`."""
+
+    at: Position
+    channel: Text
+
+
+@node
 class Base:
     """`base env VAR;`."""
 
@@ -188,6 +196,14 @@ class Invalidate:
 
     at: Position
     topics: tuple[Text, ...]
+
+
+@node
+class Batch:
+    """`batch N;`."""
+
+    at: Position
+    most: Number
 
 
 @node

@@ -74,7 +74,7 @@ def _expected(wanted: frozenset[str]) -> Iterator[str]:
     """Put terminals into words, a group of them into one."""
     rest = set(wanted)
     for words, marks, group in _GROUPS:
-        if marks <= rest:
+        if rest.issuperset(marks):
             yield words
             rest -= group
     yield from dict.fromkeys(_KINDS[kind] for kind in sorted(rest) if kind in _KINDS)
@@ -111,7 +111,7 @@ def _hint(lexemes: list[Lexeme], place: int, wanted: frozenset[str]) -> str:
     if lexemes[place].type in ("DURATION", "RATE"):
         return "in expressions times are ints of milliseconds"
     spellings = {spelling for spelling, kind in grammar().words.items() if kind in wanted}
-    close = difflib.get_close_matches(text, sorted(spellings), 1)
+    close = difflib.get_close_matches(text, sorted(spellings))
     return f"did you mean {close[0]}?" if close else ""
 
 

@@ -16,7 +16,7 @@ _SURROGATES = range(0xD800, 0xE000)
 
 def unescape(inner: str) -> str:
     """Replace the escapes of the text between the quotes; raises ValueError with a sentence about the first bad one."""
-    return _ESCAPE.sub(_character, inner) if "\\" in inner else inner
+    return _ESCAPE.sub(_character, inner)
 
 
 def _character(match: re.Match[str]) -> str:

@@ -71,7 +71,7 @@ class _Printer:
     def body(self, indent: int) -> None:
         """Write statements and comments up to the end of their block."""
         begin = self.place
-        while self.place < len(self.pieces) and not self.closing(self.place):
+        while self.place < len(self.pieces) and not self.pieces[self.place].block:  # none but the end of a block begins with one
             piece = self.pieces[self.place]
             if self.place > begin and piece.line > self.pieces[self.place - 1].last_line + 1:
                 self.lines.append("")
@@ -83,10 +83,6 @@ class _Printer:
                 self.lines.append(" " * indent + piece.text)
             else:
                 self.lines[-1] += f"  {piece.text}"
-
-    def closing(self, place: int) -> bool:
-        """Whether a block ends here."""
-        return self.pieces[place].block and self.pieces[place].text == "}"
 
     def statement(self, indent: int) -> None:
         """Write one statement, with its block if it has one."""

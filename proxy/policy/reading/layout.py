@@ -100,7 +100,7 @@ def _unfold(pieces: Sequence[Piece], indent: int) -> Lines:
 def _groups(pieces: Sequence[Piece]) -> Iterator[range]:
     """Give the outermost lists, maps and records that hold something, from bracket to bracket."""
     place = 0
-    while place < len(pieces) - 1:
+    while place < len(pieces):
         if _foldable(pieces, place):
             start, depth = place, pieces[place].depth
             while place == start or pieces[place].depth > depth or pieces[place].text not in ("}", "]"):

@@ -55,7 +55,7 @@ def lex(path: str, text: str) -> Lexemes:
     found.findings.extend(_refusals(path, text))
     if not found.findings:
         _Scanner(path, text, found).run(grammar())
-    last = text.rsplit("\n", 1)[-1]
+    last = text.rpartition("\n")[2]
     found.lexemes.append(Lexeme(END, "", path, text.count("\n") + 1, len(last) + 1))
     return found
 

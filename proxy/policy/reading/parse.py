@@ -54,7 +54,7 @@ def _first(findings: list[Finding]) -> list[Finding]:
 
 def _check_language(read: Lexemes) -> None:
     """Add a finding where the file does not begin with `language 1;`."""
-    first, second = (read.lexemes * 2)[:2]
+    first, second = (*read.lexemes, read.lexemes[-1])[:2]
     if first.type == END and read.findings:
         return
     if first.text != "language":
@@ -83,10 +83,9 @@ class _Reader:
         table, positions = state.parse_conf.states, state.state_stack
         while True:
             lexeme = lexemes[self.place]
-            if lexeme.type == "WORD":
-                keyword = words.get(lexeme.text)
-                if keyword is not None and keyword in table[positions[-1]]:
-                    lexeme.type = keyword
+            keyword = words.get(lexeme.text)
+            if keyword is not None and keyword in table[positions[-1]]:
+                lexeme.type = keyword
             try:
                 result = self.feed(lexeme)
             except (UnexpectedToken, Objection) as problem:

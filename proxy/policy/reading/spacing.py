@@ -15,6 +15,8 @@ _OBLIGATIONS = frozenset(("SCHEMA", "STAMP", "TAGS", "SKIP_HISTORY", "IDEMPOTENC
 _PARTS = frozenset(("DATA", "META", "HEADERS", "LABELS", "TAGS", "KEY", "BY", "STAMPS", "BECAUSE"))
 _CLAUSES = {"ALLOW": _OBLIGATIONS | _PARTS, "DENY": _PARTS, "MATRIX": frozenset(("CHANNELS", "OPERATIONS", "EXPECT"))}
 """What begins an obligation of a rule, a part of an expectation or of a matrix, by the first word of the statement."""
+_NOTHING = Lexeme("", "", "", 0, 0)
+"""Stands where there is no lexeme."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -58,8 +60,7 @@ class Spacing:
         self.maps, self.records = maps, records
         self.brackets: list[str] = []
         self.questions = [0]
-        nothing = Lexeme("", "", "", 0, 0)
-        self.head, self.before, self.earlier = nothing, nothing, nothing
+        self.head, self.before, self.earlier = _NOTHING, _NOTHING, _NOTHING
         self.prefix = False
 
     def pieces(self, lexemes: Iterable[Lexeme]) -> Iterator[Piece]:
@@ -77,22 +78,20 @@ class Spacing:
                 piece.block = self.open(lexeme)
             piece.end = self.ends(lexeme, closed)
             if piece.end or piece.block:
-                self.head = Lexeme("", "", "", 0, 0)
+                self.head = _NOTHING
             self.prefix = lexeme.type in ("NOT", "NOT_WORD") or (lexeme.type == "MINUS" and not self.operand())
             self.earlier, self.before = self.before, lexeme
             yield piece
 
     def depth(self) -> int:
         """Brackets open within the statement."""
-        return sum(1 for kind in self.brackets if kind != "block")
+        return len(self.brackets) - self.brackets.count("block")
 
     def open(self, lexeme: Lexeme) -> bool:
         """Note a bracket; whether it begins a block of statements."""
         kind, place = lexeme.text, (lexeme.line, lexeme.column)
         if kind == "{" and place not in self.maps:
             kind = "record" if place in self.records or self.before.type == "META" else "block"
-        elif kind == "(" and self.head.type == "FACT":
-            kind = "record"
         self.brackets.append(kind)
         self.questions.append(0)
         return kind == "block"
@@ -113,7 +112,7 @@ class Spacing:
 
     def typed(self) -> bool:
         """Whether types stand here, not expressions."""
-        return self.brackets[-1:] == ["record"] or (self.head.type == "FACT" and self.brackets[-1:] != ["{"])
+        return self.brackets[-1:] == ["record"] or self.head.type == "FACT"
 
     def gap(self, lexeme: Lexeme, closed: str) -> bool:
         """Whether a space stands before the lexeme."""
@@ -139,6 +138,7 @@ class Spacing:
         if text == "?":
             self.questions[-1] += 1
         if text == ":":
-            self.questions[-1] -= 1
-            return self.questions[-1] >= 0
+            asked = self.questions[-1] > 0
+            self.questions[-1] -= asked
+            return asked
         return text != "%" or self.earlier.text not in ("jitter", "allow")

@@ -8,6 +8,7 @@ from proxy.policy.reading.clauses import (
     Assign,
     Audience,
     Base,
+    Batch,
     Cache,
     Delivery,
     Forward,
@@ -19,6 +20,7 @@ from proxy.policy.reading.clauses import (
     Jwt,
     Key,
     Keys,
+    Listen,
     Mask,
     Parameter,
     Python,
@@ -34,11 +36,12 @@ from proxy.policy.reading.syntax import Expression, Field, Text, TypeSyntax, Wor
 
 @node
 class Database:
-    """`database NAME { url …; }`."""
+    """`database NAME { url …; listen "…"; }`."""
 
     at: Position
     name: Word
     url: Source
+    listen: Listen | None
 
 
 @node
@@ -75,7 +78,7 @@ class Fact:
     name: Word
     parameters: tuple[Parameter, ...]
     type: TypeSyntax
-    clauses: tuple[Sql | Get | Python | Cache | Timeout | Invalidate, ...]
+    clauses: tuple[Sql | Get | Python | Cache | Timeout | Invalidate | Batch, ...]
 
 
 @node

@@ -1,0 +1,73 @@
+"""What is particular to SQLite: files that must exist, reading only, queries in a thread that must be interrupted."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sqlalchemy import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import TextClause
+
+from proxy.errors import Away
+from proxy.facts.rows import Row
+
+INTERRUPT_SECONDS = 0.05
+"""A cancelled query is interrupted again after this time, as it may not have begun the first time."""
+
+
+class Sqlite:
+    """A SQLite file, read only. Raises `ValueError` for an address without one."""
+
+    options: Mapping[str, object] = {}
+
+    def __init__(self, address: URL) -> None:
+        if not address.database or address.drivername not in {"sqlite", "sqlite+aiosqlite"}:
+            raise ValueError("SQLite needs a file and aiosqlite")
+        self._file = Path(address.database)
+        self.url = address.set(drivername="sqlite+aiosqlite")
+
+    def demand(self) -> None:
+        """Raises `Away` where the file does not exist: SQLite would create it."""
+        if not self._file.exists():
+            raise Away(f"there is no file {self._file}")
+
+    def prepare(self, connection: DBAPIConnection, _record: object) -> None:
+        """Makes a new connection unable to write."""
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    def bounded(self, query: str, _rows: int) -> str:
+        """The query as it is: rows beyond the limit are never read."""
+        return query
+
+    async def fetch(
+        self, connection: AsyncConnection, query: TextClause, arguments: Mapping[str, object], limit: int
+    ) -> tuple[list[str], Sequence[Row]]:
+        """The names of the columns and at most `limit` rows; when it is cancelled, the query ends first."""
+        driver = (await connection.get_raw_connection()).driver_connection
+        work = asyncio.create_task(_stream(connection, query, arguments, limit))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # SQLite's thread knows nothing of a cancellation: a slow query would hold its connection to the end
+            while not work.done():
+                await driver.interrupt()  # type: ignore[union-attr]  # aiosqlite's
+                await asyncio.wait({work}, timeout=INTERRUPT_SECONDS)
+            raise
+
+    def told(self, error: object) -> str:
+        """What an error of the driver says."""
+        return str(error)
+
+    def away(self, _error: object) -> bool:
+        """Whether an error of the driver is about the file: that shows when it is opened, and never later."""
+        return False
+
+
+async def _stream(
+    connection: AsyncConnection, query: TextClause, arguments: Mapping[str, object], limit: int
+) -> tuple[list[str], Sequence[Row]]:
+    async with connection.stream(query, arguments) as result:  # a stream, so that rows beyond the limit are never read
+        return list(result.keys()), await result.fetchmany(limit)

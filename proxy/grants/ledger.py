@@ -1,0 +1,87 @@
+"""Writes down what hooks and token endpoints allow, so that it can be taken back."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, Protocol
+
+from proxy.grants.grant import TOKEN, Grant
+from proxy.policy.decision import Allow, Request
+
+LARGEST: Final = 2048
+"""Characters of a payload that is kept with its grant; what is longer is not there when the grant is decided again."""
+
+
+class Holder(Protocol):
+    """Who keeps grants."""
+
+    def hold(self, grant: Grant) -> None:
+        """Keep a new grant."""
+
+    def release(self, holder: str, channel: str) -> None:
+        """Forget a grant that has ended."""
+
+
+class Ledger:
+    """Makes grants of decisions.
+
+    `reads` gives the names that the rules in force for an operation (`connect` or `subscribe`) may look at: of a request, headers and
+    payload are kept only if they are among them.
+    """
+
+    def __init__(self, holder: Holder, reads: Callable[[str], frozenset[str]]) -> None:
+        self._holder = holder
+        self._reads = reads
+
+    def connected(self, request: Request, allow: Allow, end_s: int | None) -> None:
+        """Note a connection that was allowed or prolonged until `end_s`, with the subscriptions it came with."""
+        self._connection(request.client or "", request, allow, end_s)
+
+    def subscribed(self, request: Request, allow: Allow, end_s: int | None) -> None:
+        """Note a subscription that was allowed or prolonged until `end_s`."""
+        kept = request if request.data is None else self._lean(request, "subscribe")
+        self._holder.hold(_grant(request.client or "", kept, allow, end_s))
+
+    def minted(self, request: Request, allow: Allow, token: str, usable_s: int, end_s: int | None) -> None:
+        """Note a token: its `jti`, until when it can be used, and when what it opens ends, in epoch seconds."""
+        if request.channel is None:
+            self._connection(TOKEN + token, request, allow, end_s, usable_s)
+        else:
+            self._holder.hold(_grant(TOKEN + token, request, allow, end_s, usable_s))
+
+    def ended(self, client: str, channel: str) -> None:
+        """Note that a connection (channel `""`) or a subscription was not prolonged."""
+        self._holder.release(client, channel)
+
+    def _connection(self, holder: str, request: Request, allow: Allow, end_s: int | None, usable_s: int | None = None) -> None:
+        self._holder.hold(_grant(holder, self._lean(request, "connect"), allow, end_s, usable_s))
+        for channel, found in (allow.channels or {}).items():
+            subscription = Request(
+                op="subscribe",
+                user=request.user,
+                channel=channel,
+                client=request.client,
+                meta=request.meta,
+                timestamp_ms=request.timestamp_ms,
+            )
+            self._holder.hold(_grant(holder, subscription, found, None, usable_s))  # it ends with the connection
+
+    def _lean(self, request: Request, operation: str) -> Request:
+        read = self._reads(operation)
+        headers = request.headers if "headers" in read else {}
+        data = request.data if "data" in read and len(str(request.data)) <= LARGEST else None
+        return replace(request, headers=headers, data=data)
+
+
+def _grant(holder: str, request: Request, allow: Allow, end_s: int | None, usable_s: int | None = None) -> Grant:
+    now_ms = request.timestamp_ms or 0
+    return Grant(
+        holder=holder,
+        request=request,
+        rule=allow.rule,
+        revision=allow.revision,
+        facts=tuple(allow.facts),
+        end_s=end_s,
+        since_ms=now_ms,
+        decided_ms=now_ms,
+        usable_s=usable_s,
+    )

@@ -1,0 +1,67 @@
+"""Takes access back: keeps what was allowed, asks again when the ground of a decision shifts, and ends what lost its right."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Final, Protocol
+
+from proxy.grants.endings import Courier, Endings
+from proxy.grants.ledger import Ledger
+from proxy.grants.redecision import Decider, Redecision
+from proxy.grants.registry import Registry
+from proxy.policy.decision import FactKey
+
+DRAIN_S: Final = 3.0
+"""Seconds that the end of the service waits for what is to be asked again or ended."""
+
+
+class Ground(Protocol):
+    """What decisions rest on: the policy in force and its facts."""
+
+    @property
+    def gate(self) -> Decider:
+        """Who decides."""
+
+    def topics(self, key: FactKey) -> Iterable[str]:
+        """Give what invalidates a fact."""
+
+    def reads(self, operation: str) -> frozenset[str]:
+        """Give the names that the rules for `connect` or `subscribe` may look at."""
+
+
+class Revocation:
+    """The parts that take access back; `redecision` and `endings` run for ever.
+
+    `clock` gives epoch milliseconds, `grace_s` is how long a grant lives on while it cannot be decided, `lag` is told the seconds from a
+    cause to Centrifugo's acknowledgement.
+    """
+
+    def __init__(self, ground: Ground, courier: Courier, clock: Callable[[], int], grace_s: int, lag: Callable[[float], None]) -> None:
+        self.registry = Registry(ground.topics, clock)
+        self.endings = Endings(self.registry, courier, clock, lag)
+        self.redecision = Redecision(self.registry, self.endings, ground.gate, clock, grace_s)
+        self.ledger = Ledger(self.redecision, ground.reads)
+
+    def invalidated(self, topics: frozenset[str]) -> None:
+        """Facts with these topics have changed."""
+        self.redecision.ask(self.registry.resting_on(topics))
+
+    def missed(self, facts: frozenset[str]) -> None:
+        """Facts with these names may have changed."""
+        self.redecision.ask(self.registry.resting_on_facts(facts))
+
+    def changed(self, differs: Callable[[str], bool], *, data: bool) -> None:
+        """Another policy is in force: what the rules allowed whose id satisfies `differs` may be refused now.
+
+        `data` says that facts are declared otherwise.
+        """
+        if data:
+            self.registry.relist()
+        self.redecision.ask(self.registry.by_rules(differs))
+
+    async def drain(self) -> None:
+        """Return once what is known to have lost its right has been ended, at most after `DRAIN_S`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await self.redecision.idle.wait()
+                await self.endings.idle.wait()

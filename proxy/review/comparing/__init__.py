@@ -1,0 +1,1 @@
+"""What two policies decide otherwise, with requests that show it."""

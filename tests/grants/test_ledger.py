@@ -1,0 +1,92 @@
+import pytest
+
+from proxy.grants import ledger as module
+from proxy.grants.grant import TOKEN
+from proxy.grants.ledger import Ledger
+from proxy.policy.decision import Allow, FactKey, Known, Request
+from tests.grants.scene import Scene
+
+NOW = 1_700_000_000_000
+ACCOUNT: FactKey = ("account", "42")
+MEMBER: FactKey = ("member", "7", "42")
+
+
+def allow(*facts: FactKey, channels: dict[str, Allow] | None = None) -> Allow:
+    return Allow(rule="a/b/c", at="x.policy:1", revision="r", facts={key: Known(value=True) for key in facts}, channels=channels)
+
+
+def connect(**more: object) -> Request:
+    asked = {"op": "connect", "user": "42", "client": "c1", "headers": {"origin": "o"}, "timestamp_ms": NOW, **more}
+    return Request(**asked)  # type: ignore[arg-type]  # as the tests give it
+
+
+class Desk(Scene):
+    """A ledger; `read` are the names that the policy looks at."""
+
+    def __init__(self, *read: str) -> None:
+        super().__init__()
+        self.ledger = Ledger(self.redecision, lambda _: frozenset(read))
+
+
+def test_a_connection_is_held_with_what_it_rests_on_and_with_its_subscriptions() -> None:
+    desk = Desk()
+    desk.ledger.connected(connect(meta={"a": 1}), allow(ACCOUNT, channels={"doc:7": allow(MEMBER)}), 1_700_000_060)
+    connection, subscription = desk.registry.get(("c1", "")), desk.registry.get(("c1", "doc:7"))
+    assert connection
+    assert subscription
+    assert (connection.rule, connection.revision, connection.facts, connection.end_s) == ("a/b/c", "r", (ACCOUNT,), 1_700_000_060)
+    assert (connection.since_ms, connection.decided_ms) == (NOW, NOW)
+    assert (subscription.facts, subscription.end_s) == ((MEMBER,), None)
+    expected = Request(op="subscribe", user="42", client="c1", channel="doc:7", meta={"a": 1}, timestamp_ms=NOW)
+    assert subscription.request == expected
+
+
+def test_headers_and_payload_are_kept_only_if_rules_look_at_them() -> None:
+    asked = connect(data={"token": "secret"})
+    for read, headers, data in (((), {}, None), (("headers",), {"origin": "o"}, None), (("data",), {}, {"token": "secret"})):
+        desk = Desk(*read)
+        desk.ledger.connected(asked, allow(), None)
+        grant = desk.registry.get(("c1", ""))
+        assert grant
+        assert (grant.request.headers, grant.request.data) == (headers, data)
+    assert asked.data == {"token": "secret"}
+
+
+def test_a_long_payload_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LARGEST", 8)
+    desk = Desk("data")
+    for channel, data in (("doc:7", "x" * 8), ("doc:8", "x" * 9)):
+        desk.ledger.subscribed(Request(op="subscribe", user="42", client="c1", channel=channel, data=data, timestamp_ms=NOW), allow(), None)
+    kept, dropped = desk.registry.get(("c1", "doc:7")), desk.registry.get(("c1", "doc:8"))
+    assert kept
+    assert dropped
+    assert (kept.request.data, dropped.request.data) == ("x" * 8, None)
+
+
+def test_a_token_is_held_by_its_name_with_the_subscriptions_of_its_connection() -> None:
+    desk = Desk()
+    desk.ledger.minted(connect(client=None), allow(ACCOUNT, channels={"doc:7": allow(MEMBER)}), "j1", 1_700_000_600, 1_700_003_600)
+    desk.ledger.minted(Request(op="subscribe", user="42", channel="doc:8", timestamp_ms=NOW), allow(), "j2", 1_700_000_060, None)
+    first, second = desk.registry.of_token("j1"), desk.registry.of_token("j2")
+    assert first
+    assert second
+    assert (first.key, first.usable_s, first.end_s) == ((TOKEN + "j1", ""), 1_700_000_600, 1_700_003_600)
+    assert (second.key, second.usable_s, second.end_s) == ((TOKEN + "j2", "doc:8"), 1_700_000_060, None)
+    beside = desk.registry.get((TOKEN + "j1", "doc:7"))
+    assert beside
+    assert (beside.minted, beside.facts) == (True, (MEMBER,))
+    desk.registry.release(first.key)
+    assert (desk.registry.of_token("j1"), desk.registry.get(beside.key)) == (None, None)
+
+
+def test_what_was_not_prolonged_is_forgotten_a_connection_with_its_subscriptions() -> None:
+    desk = Desk()
+    desk.connection("c1", "42")
+    desk.connection("c2", "42")
+    for channel in ("doc:7", "doc:8"):
+        desk.subscription("c1", "42", channel)
+    desk.ledger.ended("c1", "doc:7")
+    assert set(desk.registry.keys()) == {("c1", ""), ("c2", ""), ("c1", "doc:8")}
+    desk.ledger.ended("c1", "")
+    desk.ledger.ended("unknown", "")
+    assert set(desk.registry.keys()) == {("c2", "")}
