@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
-from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -119,15 +118,12 @@ def create(
     outbox = Outbox(outboxes.outbox((settings.hand_over or settings.store_url).get_secret_value()), batcher, epoch_ms)
     succession = Succession(engine, outbox, records)
     reload = Reload(settings.policies, policy, succession.take, _seal(settings))
-    keys = keyring(settings)
-    minter = Minter(keys[0], settings.token_ttl, settings.subscription_token_ttl, epoch_ms)
     post = Post(batcher, outbox, Own(orders, engine.forget, reload))
     metrics.registry.register(Standing(revocation, lags, reload, records.journal, records.shadow))
     metrics.registry.register(Backlog(outbox))
     rest = [
         *ops.routes(metrics, lambda: (engine.edition.policy.revision, reload.refused), _probes(server, engine, outbox)),
-        tokens.routes(Issuer(engine.gate, engine, minter, epoch_ms, revocation.ledger), intake, settings.origins),
-        jwks.route(document(key.jwk for key in keys)),
+        *_tokens(settings, engine, revocation, intake),
         *_backends(engine, post, intake),
         *more,
     ]
@@ -136,6 +132,13 @@ def create(
     closing = (server.close, urgent.close, batcher.close, outbox.close, table.close, engine.close, workers.close, revocation.drain)
     starlette = _starlette(rest, (*opening, engine.start, workers.start), closing)
     return Service(_hooks(settings, engine, revocation, metrics, records.watch, batcher), starlette, opening, reload.ask)
+
+
+def _tokens(settings: Settings, engine: Engine, revocation: Revocation, intake: Intake) -> Sequence[BaseRoute]:
+    keys = keyring(settings)
+    minter = Minter(keys[0], settings.token_ttl, settings.subscription_token_ttl, epoch_ms)
+    issuer = Issuer(engine.gate, engine, minter, epoch_ms, revocation.ledger)
+    return [tokens.routes(issuer, intake, settings.origins), jwks.route(document(key.jwk for key in keys))]
 
 
 def _backends(engine: Engine, post: Post, intake: Intake) -> Sequence[BaseRoute]:
@@ -174,9 +177,7 @@ def epoch_ms() -> int:
 def _hooks(
     settings: Settings, engine: Engine, revocation: Revocation, metrics: Metrics, seen: Watch, batcher: Batcher
 ) -> Mapping[str, Endpoint[Any]]:
-    secrets = (settings.hook_secret, settings.hook_secret_previous or settings.hook_secret)
-    door = Door([_bytes(secret) for secret in secrets], settings.max_body)
-    answers = Answers(explain=settings.explain_to_clients)
+    door, answers = _door(settings), Answers(explain=settings.explain_to_clients)
     gate, flight, ledger = engine.gate, metrics.flight, revocation.ledger
     renewals = Renewals(gate, Grace(settings.refresh_grace, epoch_ms), epoch_ms, ledger)
     connect = Connect(gate, engine, answers, epoch_ms, seen, ledger)
@@ -219,8 +220,9 @@ def _command(name: str, decode: Callable[[bytes], _Asked], hook: Command[_Asked,
     return Event(name=name, decode=decode, reply=lambda asked, _: hook(asked), now=hook.now)
 
 
-def _bytes(secret: SecretStr) -> bytes:
-    return secret.get_secret_value().encode()
+def _door(settings: Settings) -> Door:
+    secrets = (settings.hook_secret, settings.hook_secret_previous or settings.hook_secret)
+    return Door([secret.get_secret_value().encode() for secret in secrets], settings.max_body)
 
 
 def _starlette(routes: Sequence[BaseRoute], starting: Sequence[Act], closing: Sequence[Act]) -> Starlette:

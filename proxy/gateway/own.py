@@ -5,6 +5,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from proxy.errors import SetupFault
 from proxy.wire.api import ApiError, Command, Outcome, Result
+from proxy.wire.claims import EXPIRE_AT
 from proxy.wire.codes import ErrorCode
 from proxy.wire.connections import Connection, listed
 
@@ -61,7 +62,7 @@ class Own:
         return await self._ways[command.method](command.params)
 
     async def _block(self, params: Mapping[str, Any]) -> Outcome:
-        await self._people.block(params["user"], params.get("expire_at") or None)
+        await self._people.block(params["user"], params.get(EXPIRE_AT) or None)
         return _DONE
 
     async def _unblock(self, params: Mapping[str, Any]) -> Outcome:

@@ -98,7 +98,7 @@ async def test_the_error_codes_of_publishing_are_those_of_the_table(world: World
         *(("NEWSROOM_KEY", "publish", story) for _ in range(11)),
         ("ORDERS_KEY", "publish", notice),
         ("ORDERS_KEY", "publish", story),
-        ("ORDERS_KEY", "block_user", {"user": "42"}),
+        ("APPLICATION_KEY", "revoke_token", {"uid": "unknown"}),
         ("ORDERS_KEY", "nothing", {}),
     ]
     answers = [(await _called(world, world.variables[key], method, json.dumps(body))).json() for key, method, body in calls]

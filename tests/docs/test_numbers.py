@@ -6,7 +6,7 @@ import pytest
 
 from proxy.cli import server
 from proxy.edge import failures, ops
-from proxy.facts import database
+from proxy.facts import batch, cache, database, lane, postgres, rows
 from proxy.gate import ROUNDS
 from proxy.gateway import api, keys
 from proxy.grants.grace import Grace
@@ -17,11 +17,20 @@ from proxy.settings import SHORTEST
 from proxy.tokens import issue
 from tests.docs import pages
 
-WORDS = {4: "four"}
+WORDS = {2: "two", 4: "four"}
 
 SAID = [
     ("architecture", f"`Retry-After: {failures.LATER['retry-after']}`"),
     ("architecture", f"asks again, at most {WORDS[ROUNDS]} times"),
+    ("facts", f"up to {rows.MAX_ROWS} rows"),
+    ("facts", f"cut by up to {cache.JITTER:.0%}".replace("%", " %")),
+    ("facts", f"while {WORDS[batch.FLIGHTS]} queries run"),
+    ("facts", f"asked every {postgres.HEARTBEAT_SECONDS:g} seconds"),
+    ("operations", f"After {lane.FAILURES} failures in a row"),
+    ("operations", f"at most {lane.SHARE} of the {lane.WIDTH} loads"),
+    ("operations", f"{lane.WAITING} of a fact may wait"),
+    ("operations", f"opened again after at most {postgres.BACKOFF_SECONDS[1]:g} seconds"),
+    ("operations", f"up to {lane.WIDTH + 1} connections"),
     ("operations", f"at most {WORDS[ROUNDS]} rounds"),
     ("operations", f"SIGTERM lets calls in work end, for {server.DRAIN_S} seconds"),
     ("operations", f"keeps idle connections for {server.KEEP_ALIVE_S} seconds"),

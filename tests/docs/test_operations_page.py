@@ -1,4 +1,3 @@
-import ast
 import json
 import re
 from typing import Any
@@ -14,25 +13,17 @@ from proxy.delivery.http import Server
 from proxy.delivery.outbox import Outbox
 from proxy.edge.backlog import Backlog
 from proxy.edge.metrics import OUTCOMES, Flight, Metrics
-from proxy.errors import SetupFault
-from proxy.gateway import api
 from proxy.policy.declared import Variable
+from proxy.review import online
 from proxy.settings import Settings
 from proxy.stores.outboxes import outbox
-from proxy.wire.methods import METHODS
 from tests.demo.policies import demo
 from tests.docs import pages
 from tests.docs.world import REQUIRED, World
-from tests.house.tree import ROOT, modules
+from tests.house.tree import ROOT
 
 PAGE = pages.page("operations")
 CONFIG = json.loads((ROOT / "centrifugo-config.json").read_text())
-PERSON = 'issuer "https://i.example"; audience "a"; algorithms ES256; user = claims.sub;'
-REFUSED = {
-    "`identity … { http … }`": 'http app { base env A; }\nidentity i { http app GET "/"; user = reply.id; }',
-    '`keys jwks "…"`': f'identity i {{ jwt from header "authorization"; {PERSON} keys jwks "https://i.example/keys"; }}',
-    "`rpc` with `forward`, `answer presence` or `answer history`": 'rpc "r" { allow; answer presence "a:b"; }',
-}
 
 
 def _proxies() -> dict[str, dict[str, Any]]:
@@ -123,27 +114,6 @@ def test_what_is_said_of_timeouts_transforms_and_repetitions_is_in_the_configura
     assert CONFIG["client"]["concurrency"] == int(pages.spans(rows["`client.concurrency`"][0])[0])
 
 
-@pytest.mark.parametrize("row", [first for first, _ in pages.table(PAGE, "in the policy or the settings", "instead")])
-def test_what_is_not_supported_yet_is_refused_at_the_start(row: str) -> None:
-    variables = {"POSTGRES": "postgresql://db.example/main"}
-    with pytest.raises(SetupFault, match=r"not supported yet|cannot be used"):
-        World.build(variables, f"language 1;\n{REFUSED[row]}\n")
-
-
-def test_what_is_refused_would_start_without_it() -> None:
-    assert World.build({}, 'language 1;\nchannel "a:{b}" { allow subscribe; }\n').hooks
-
-
-def test_what_has_no_effect_has_none() -> None:
-    """The table of these has to change when one of them gets an effect."""
-    trees = [tree for name, tree in modules().items() if not name.startswith("proxy/policy/")]
-    read = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert not read & {"mask"}
-    (row,) = [pages.spans(first) for first, _ in pages.table(PAGE, "in the policy", "what happens") if "block_user" in first]
-    assert set(METHODS) - api._SERVED == set(row)
-
-
-async def test_a_backend_is_told_that_a_method_is_not_passed_on(world: World) -> None:
-    key = {"x-api-key": world.variables["ORDERS_KEY"]}
-    got = await world.client.post("/api/block_user", json={"user": "42"}, headers=key)
-    assert got.json()["error"]["code"] == 108
+def test_the_findings_of_a_check_online_are_those_of_the_code() -> None:
+    rows = pages.table(PAGE, "finding", "it means", "what to do")
+    assert {pages.spans(first)[0] for first, *_ in rows} == {online.UNUSABLE, online.UNREACHABLE, online.BAD_QUERY}

@@ -134,4 +134,4 @@ def test_the_statements_are_those_of_the_grammar() -> None:
     (line,) = re.findall(r"^\?statement: (.*)$", grammar, re.MULTILINE)
     named = {pages.spans(first)[0].split()[0] for first, _ in pages.table(PAGE, "statement", "what it says")}
     # Those without effect stand among the limits of the version.
-    assert named == {*line.split(" | ")} - {"SKIPPED", "http", "log"}
+    assert named == {*line.split(" | ")} - {"SKIPPED", "log"}

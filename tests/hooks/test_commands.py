@@ -58,8 +58,8 @@ async def call(decider: Decider, applications: Applications | None = None, couri
 
 
 async def ask(event: str, decider: Decider | None = None, raw: bytes = b"", **fields: object) -> Any:  # noqa: ANN401 - decoded JSON
-    more = {"subscribe": [Book()], "rpc": [Applications(), Courier()]}.get(event, [])
-    hook = HOOKS[event](decider or gate(), Answers(), clock, *more)
+    more: dict[str, list[Any]] = {"subscribe": [Book()], "rpc": [Applications(), Courier()]}
+    hook = HOOKS[event](decider or gate(), Answers(), clock, *more.get(event, []))
     return written(await hook(requests.EVENTS[event](raw or body(**fields))))
 
 

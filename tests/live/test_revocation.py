@@ -15,7 +15,7 @@ import pytest
 from centrifuge import Client
 
 from proxy.demo.backend import Backend, shipping
-from proxy.demo.clients import App, Ear, Line, soon
+from proxy.demo.clients import App, Ear, Line, Stream, soon
 from proxy.demo.data import BEN, PEOPLE, ROLES
 from proxy.demo.reviewer import Reviewer
 from proxy.demo.stage import CHAT, Stage
@@ -184,7 +184,7 @@ async def test_what_ends_while_centrifugo_is_away_has_ended_when_it_is_back(live
         assert (await soon(scene.ben.line.disconnected)).code == FORBIDDEN  # by his token, which no hook sees, he was back
         for app in (scene.ann, scene.dee):
             await soon(scene.ear(app, CHAT).subscribed)
-        numbers = await scene.numbers(lambda told: told["revocations_total"] >= 2)
+        await scene.numbers(lambda told: told["revocations_total"] >= 2)
         assert scene.unhurt(scene.ann, scene.dee)
 
 
@@ -203,18 +203,16 @@ async def test_a_thousand_subscriptions_of_one_user_end_and_nothing_else(live: W
         await soon(ear.subscribed)
     with contextlib.closing(sqlite3.connect(live.places.database)) as database, database:
         database.execute("delete from doc_members where user_id = ?", (BEN.id,))
-    began = time.monotonic()
     assert "result" in await scene.call("invalidate", topics=[f"doc:{each}" for each in documents])
     for ear in ears:
         assert (await soon(ear.unsubscribed)).code == 2000
-    print("after", time.monotonic() - began)
     assert (await scene.numbers(lambda told: told["revocations_total"] >= 1000))["revocations_total"] == 1000
     assert scene.unhurt(scene.ann, scene.ben, scene.dee)
     assert all(app.line.disconnected.empty() for app in clients)
     await asyncio.gather(*(app.close() for app in clients))
 
 
-async def ended(stream: Any) -> dict[str, Any]:
+async def ended(stream: Stream) -> dict[str, Any]:
     while "disconnect" not in (push := (await stream.message()).get("push", {})):
         pass
     found: dict[str, Any] = push["disconnect"]
@@ -240,10 +238,10 @@ async def test_what_a_transaction_takes_from_the_data_ends_when_it_is_committed(
         async with world(version, tmp_path, database=server.url) as live:
             scene = Scene(live.places)
             await scene.enter(scene.ann, scene.ben)
-            await scene.numbers(lambda told: told["redecisions_total"] == told["redecisions_total"])
             async with database.transaction():
                 await database.execute("delete from doc_members where doc_id = '7' and user_id = $1", BEN.id)
-                await database.execute("select 1")
+                assert "result" in await scene.call("invalidate", topics=["doc:7"])  # not yet: nobody sees what is not committed
+                await scene.numbers(lambda told: told["redecisions_total"] >= 2)
                 assert scene.unhurt(scene.ann, scene.ben)
             assert (await soon(scene.ears.pop((BEN.id, CHAT)).unsubscribed)).code == 2000
             assert scene.unhurt(scene.ann, scene.ben)

@@ -55,6 +55,7 @@ FULL: dict[str, dict[str, Any]] = {
     "revoke_token": {"uid": "j", "expire_at": 9},
     "invalidate_user_tokens": {"user": "42", "expire_at": 9, "issued_before": 8, "channel": "a"},
     "invalidate": {"topics": ["account:42", "doc:7"]},
+    "reload": {},
     "connections": {"user": "42", "expression": "x"},
 }
 REQUIRED = {
@@ -81,7 +82,7 @@ REQUIRED = {
     "invalidate": ["topics"],
 }
 FIELDS = [(method, name) for method, params in FULL.items() for name in params]
-OURS = {"block_user", "unblock_user", "revoke_token", "invalidate_user_tokens", "invalidate", "connections"}
+OURS = {"block_user", "unblock_user", "revoke_token", "invalidate_user_tokens", "invalidate", "reload", "connections"}
 EMPTY: tuple[object, ...] = (None, 0, "", [], {}, False)
 
 
