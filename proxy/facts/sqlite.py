@@ -55,6 +55,7 @@ class Sqlite:
             while not work.done():
                 await driver.interrupt()  # type: ignore[union-attr]  # aiosqlite's
                 await asyncio.wait({work}, timeout=INTERRUPT_SECONDS)
+            work.exception()  # of the interruption; one that nobody looks at is logged
             raise
 
     def told(self, error: object) -> str:

@@ -54,7 +54,7 @@ class Orders:
         for key in self._registry.of_user(block.user):
             grant = self._registry.get(key)
             if grant is not None and not grant.channel:
-                self._end(grant)
+                self._endings.end(grant, self._clock())  # after the block, what is allowed anew lifts it
         usable_s = block.since_s + self._token_ttl_s
         if usable_s > self._clock() // 1000:
             self._end(_everything(block.user, self._clock(), usable_s))

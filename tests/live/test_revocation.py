@@ -128,7 +128,6 @@ async def test_a_blocked_user_is_put_out_and_kept_out_however_the_connection_was
     assert scene.unhurt(scene.ann, scene.dee)
 
 
-@pytest.mark.xfail(strict=True, reason="what a block ended is ended again after it, until the old token is too old")
 async def test_a_user_who_is_unblocked_gets_in_with_a_new_token_and_stays(scene: Scene) -> None:
     await scene.call("block_user", user=BEN.id)
     await soon(scene.ben.line.disconnected)
