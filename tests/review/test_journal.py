@@ -7,10 +7,11 @@ import orjson
 import pytest
 
 from proxy.policy.decision import Allow, Deny, FactKey, Known, Lost, Request
+from proxy.policy.declared import GuestIdentity
 from proxy.policy.load import load
 from proxy.policy.policy import Policy
 from proxy.review import journal as module
-from proxy.review.journal import Journal, Veil, line
+from proxy.review.journal import MASK, Journal, Veil, line
 from proxy.review.lines import decide
 
 RULES = """
@@ -204,3 +205,10 @@ async def test_a_target_that_hangs_does_not_keep_the_end_for_ever(monkeypatch: p
     target = Target()
     await run(made(target), DENIED)
     assert target.closed
+
+
+def test_a_guest_has_no_credential_to_hide() -> None:
+    assert Veil(POLICY.logging, [GuestIdentity(name="visitor")]).headers({"x-session": "s", "cookie": "c"}) == {
+        "x-session": "s",
+        "cookie": MASK,
+    }

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from redis.asyncio.client import PubSub
 
 from proxy.errors import SetupFault, StoreFault
 from proxy.policy.decision import Limit
@@ -133,6 +134,22 @@ async def test_news_that_are_none_are_passed_over(shared: Shared) -> None:
             await shared.client.publish("centrigate:news", text)
         await hearer.until(2)
     assert hearer.heard == [None, {"a": 1}]
+
+
+async def test_listening_ends_when_it_is_told_to_even_if_the_client_swallows_that(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    listening = asyncio.Event()
+
+    async def swallow(_self: PubSub, **_more: object) -> None:
+        listening.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(PubSub, "get_message", swallow)
+    task = asyncio.create_task(News(shared, lambda _message: None, lambda: None).run())
+    await listening.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_a_quiet_connection_is_asked_whether_it_still_lives(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
