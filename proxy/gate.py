@@ -1,8 +1,11 @@
 """The one way to a decision: the policy, the facts it asks for, and the limit of the rule that holds."""
 
+import dataclasses
 from collections.abc import Callable, Collection, Container, Mapping
 from typing import Protocol, cast
 
+from proxy.errors import StoreFault
+from proxy.policy.deciding.decide import Outcome
 from proxy.policy.decision import Allow, Deny, FactKey, Known, Limit, Lost, NeedFacts, Request
 from proxy.policy.policy import Policy
 
@@ -36,6 +39,13 @@ class Limits(Protocol):
         """Takes one token; False when there is none."""
 
 
+class SharedLimits(Protocol):
+    """Where rate limits of several replicas are counted together."""
+
+    async def take(self, limit: Limit) -> bool:
+        """Takes one token; False when there is none; raises `StoreFault` when nobody can say."""
+
+
 class _Loaded:
     """The facts loaded for one decision, before those at hand, so that all of its rounds see the same."""
 
@@ -54,28 +64,43 @@ class _Loaded:
 
 
 class Gate:
-    """Decides requests; hooks, token endpoints and gateway all ask here. `barred` are the users that are blocked, services never."""
+    """Decides requests; hooks, token endpoints and gateway all ask here. `barred` are the users that are blocked, services never.
+
+    With `shared`, limits are counted there instead of in `limits`; where that cannot be done, the rule's fact counts as lost.
+    """
 
     def __init__(
-        self, *, policy: Policy, source: Source, limits: Limits, watch: Watch | None = None, barred: Container[str | None] = ()
+        self,
+        *,
+        policy: Policy,
+        source: Source,
+        limits: Limits,
+        shared: SharedLimits | None = None,
+        watch: Watch | None = None,
+        barred: Container[str | None] = (),
     ) -> None:
-        self.policy, self._source, self._limits, self._watch, self._barred = policy, source, limits, watch, barred
+        self.policy, self._source, self._limits, self._shared = policy, source, limits, shared
+        self._watch, self._barred = watch, barred
 
     def now(self, request: Request) -> Allow | Deny | None:
-        """The decision if every fact that it needs is at hand; else None, and nothing has happened."""
+        """The decision if all that it needs is at hand, facts and limits; else None, and nothing has happened."""
         if request.user in self._barred:
             return self._settled(request, self._kept_out())
         found = self.policy.decide(request, self._source)
-        return None if found.__class__ is NeedFacts else self._settled(request, cast("Allow | Deny", found))
+        if found.__class__ is NeedFacts or (self._shared is not None and _limited(request, found)):
+            return None
+        return self._settled(request, cast("Allow | Deny", found))
 
     async def decide(self, request: Request) -> Allow | Deny:
-        """The decision; waits only when a fact must be loaded first."""
+        """The decision; waits only when a fact must be loaded first, or a shared limit be asked."""
         if request.user in self._barred:
             return self._settled(request, self._kept_out())
         policy, source = self.policy, self._source
         found = policy.decide(request, source)
         if isinstance(found, NeedFacts):
             found = await _after_loading(policy, source, request, found)
+        if self._shared is not None and (limit := _limited(request, found)):
+            return self._told(request, await _taken(self._shared, limit, cast("Allow", found)))
         return self._settled(request, found)
 
     @property
@@ -100,8 +125,12 @@ class Gate:
 
     def _settled(self, request: Request, found: Allow | Deny) -> Allow | Deny:
         """Takes from the limit of the rule that holds, last of all; a renewal takes nothing from what was granted before."""
-        if found.__class__ is Allow and found.limit is not None and request.op not in RENEWALS and not self._limits.take(found.limit):
-            found = Deny(reason="limit", rule=found.rule, at=found.at, revision=found.revision, facts=found.facts)
+        limit = _limited(request, found)
+        if limit is not None and not self._limits.take(limit):
+            found = _spent(found, "limit")
+        return self._told(request, found)
+
+    def _told(self, request: Request, found: Allow | Deny) -> Allow | Deny:
         if self._watch is not None:
             self._watch(request, found)
         return found
@@ -116,3 +145,19 @@ async def _after_loading(policy: Policy, source: Source, request: Request, found
             return again
         found = again
     return Deny(reason="fact_error", revision=policy.revision, detail="facts kept asking for more facts")
+
+
+def _limited(request: Request, found: Outcome) -> Limit | None:
+    """Give the limit that a decision takes from."""
+    return found.limit if found.__class__ is Allow and request.op not in RENEWALS else None
+
+
+async def _taken(shared: SharedLimits, limit: Limit, found: Allow) -> Allow | Deny:
+    try:
+        return found if await shared.take(limit) else _spent(found, "limit")
+    except StoreFault as fault:
+        return dataclasses.replace(_spent(found, "fact_error"), detail=str(fault))
+
+
+def _spent(found: Allow | Deny, reason: str) -> Deny:
+    return Deny(reason=reason, rule=found.rule, at=found.at, revision=found.revision, facts=found.facts)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping
 
+from proxy.errors import StoreFault
 from proxy.gate import BLOCKED, ROUNDS, Gate
 from proxy.policy.decision import Allow, Deny, FactKey, Known, Limit, Lost, Request
 from tests.policy.policies import ACCOUNT, policy
@@ -129,3 +130,49 @@ async def test_after_a_swap_the_other_policy_decides_but_what_had_begun_is_finis
     source.let.set()
     assert (await begun).revision == RULES.revision
     assert (later.reason, later.revision) == ("no_rule", gate.policy.revision)
+
+
+class Shared:
+    """Limits of all replicas: so many tokens, or nobody can say."""
+
+    def __init__(self, count: int, *, away: bool = False) -> None:
+        self.count, self.away = count, away
+
+    async def take(self, limit: Limit) -> bool:
+        assert limit.rule
+        if self.away:
+            raise StoreFault("Redis: ConnectionError")
+        self.count -= 1
+        return self.count >= 0
+
+
+def sharing(shared: Shared, seen: list[str]) -> Gate:
+    source = Source({})
+    source.kept[ANN] = Known(value=MEMBER)
+    return Gate(policy=RULES, source=source, limits=Tokens(0), shared=shared, watch=lambda _, found: seen.append(found.reason))
+
+
+async def test_a_limit_of_all_replicas_is_waited_for_and_the_own_one_not_asked() -> None:
+    seen: list[str] = []
+    gate = sharing(Shared(1), seen)
+    assert gate.now(subscribe()) is None
+    assert (await gate.decide(subscribe())).reason == "allowed"
+    found = await gate.decide(subscribe())
+    assert (found.reason, found.rule) == ("limit", "c/subscribe/1")
+    assert seen == ["allowed", "limit"]
+
+
+async def test_a_limit_of_all_replicas_that_cannot_be_counted_is_a_lost_fact() -> None:
+    seen: list[str] = []
+    found = await sharing(Shared(1, away=True), seen).decide(subscribe())
+    assert isinstance(found, Deny)
+    assert (found.reason, found.rule, found.detail) == ("fact_error", "c/subscribe/1", "Redis: ConnectionError")
+    assert seen == ["fact_error"]
+
+
+async def test_what_takes_from_no_limit_does_not_wait_for_the_other_replicas() -> None:
+    seen: list[str] = []
+    gate = sharing(Shared(0), seen)
+    renewal = gate.now(Request(op="sub_refresh", user="ann", channel="c"))
+    assert renewal
+    assert (renewal.reason, (await gate.decide(Request(op="subscribe", user="ann", channel="d"))).reason) == ("allowed", "no_channel")

@@ -1,6 +1,7 @@
 """What is particular to SQLite: files that must exist, reading only, queries in a thread that must be interrupted."""
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,9 +29,9 @@ class Sqlite:
         self.url = address.set(drivername="sqlite+aiosqlite")
 
     def demand(self) -> None:
-        """Raises `Away` where the file does not exist: SQLite would create it."""
-        if not self._file.exists():
-            raise Away(f"there is no file {self._file}")
+        """Raises `Away` where there is no such file: SQLite would create it."""
+        if not (self._file.is_file() and os.access(self._file, os.R_OK)):
+            raise Away(f"there is no file {self._file} that can be read")
 
     def prepare(self, connection: DBAPIConnection, _record: object) -> None:
         """Makes a new connection unable to write."""

@@ -1,4 +1,6 @@
-from collections.abc import Iterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -10,3 +12,11 @@ def server() -> Iterator[Postgres]:
     """A PostgreSQL that runs; who stops it starts it again."""
     with postgres() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+async def quiet() -> AsyncIterator[None]:
+    """Lets threads of SQLite that were told to stop do so while there is a loop to tell."""
+    yield
+    for thread in [each for each in threading.enumerate() if "_connection_worker_thread" in each.name]:
+        await asyncio.to_thread(thread.join, 10)

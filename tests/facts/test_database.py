@@ -172,16 +172,31 @@ async def test_closing_ends_what_is_opened_too_slowly(path: Path, monkeypatch: p
     assert not database._tasks
 
 
-async def test_a_borrower_who_left_hears_of_no_failure(tmp_path: Path) -> None:
-    (tmp_path / "x.db").mkdir()
-    database = Slow(tmp_path / "x.db")
-    early = asyncio.create_task(database.rows(text("select 1"), {}, 1))
+async def unopenable(database: Slow, path: Path) -> asyncio.Task[object]:
+    """One who asks, and whose connection cannot be opened once the gate is open."""
+    asking = asyncio.create_task(database.rows(text("select 1"), {}, 1))
     await database.opening.wait()
-    early.cancel()
+    await asyncio.to_thread(lambda: (path.unlink(), path.mkdir()))
+    return asking
+
+
+async def test_a_file_that_cannot_be_opened_is_away(path: Path) -> None:
+    database = Slow(path)
+    asking = await unopenable(database, path)
+    database.gate.set()
+    with pytest.raises(Away, match="database main: unable to open database file"):
+        await asking
+    with pytest.raises(Away, match="database main: there is no file"):
+        await database.ping()
+    await database.close()
+
+
+async def test_a_borrower_who_left_hears_of_no_failure(path: Path) -> None:
+    database = Slow(path)
+    asking = await unopenable(database, path)
+    asking.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await early
+        await asking
     database.gate.set()
     await asyncio.gather(*database._tasks)
-    with pytest.raises(Away, match="database main: unable to open database file"):
-        await database.rows(text("select 1"), {}, 1)
     await database.close()

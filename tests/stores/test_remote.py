@@ -70,7 +70,8 @@ async def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("body", [
-    b"", b"<html>", b'{"a":1,"a":2}', b'{"a":18446744073709551616}', b"{} {}", b"[" * 300 + b"]" * 300, b"\xff", gzip.compress(b"{}", mtime=0),
+    b"", b"<html>", b'{"a":1,"a":2}', b'{"a":18446744073709551616}', b"{} {}", b"[" * 300 + b"]" * 300, b"\xff",
+    gzip.compress(b"{}", mtime=0),
 ])  # fmt: skip
 async def test_a_reply_that_is_not_json_with_one_reading_is_a_fault(body: bytes) -> None:
     async with asking() as (app, made):
