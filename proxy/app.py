@@ -50,11 +50,13 @@ from proxy.hooks.subscribe import Subscribe
 from proxy.policy.policy import Policy
 from proxy.records import Records
 from proxy.reload import Reload
+from proxy.replicas import Alone, Replicas, SharedBlocks
 from proxy.review.explain import Explainer
 from proxy.settings import Settings
 from proxy.stores import outboxes
 from proxy.stores.blocks import BlockTable
 from proxy.stores.memory import Buckets
+from proxy.stores.redis import Shared
 from proxy.stores.seal import Seal, public
 from proxy.succession import Succession
 from proxy.tokens.issue import Issuer
@@ -108,8 +110,9 @@ def create(
     flight, lags = Flight(settings.max_in_flight), Lags()
     metrics, intake = Metrics(flight), Intake(flight, settings.max_body)
     records = Records(settings, metrics, epoch_ms, watch)
-    blocks, table = Blocks(epoch_ms), BlockTable(settings.store_url.get_secret_value())
-    engine = Engine(policy, variables, Buckets(time.monotonic_ns), records.watch, blocks)
+    shared = Shared(settings.redis_url.get_secret_value()) if settings.redis_url else None
+    blocks, table = Blocks(epoch_ms), SharedBlocks(shared) if shared else BlockTable(settings.store_url.get_secret_value())
+    engine = Engine(policy, variables, Buckets(time.monotonic_ns), shared, records.watch, blocks)
     records.beside(engine)
     server = centrifugo(settings)
     batcher, urgent = Batcher(server), Batcher(server, ordered=False)
@@ -118,17 +121,18 @@ def create(
     outbox = Outbox(outboxes.outbox((settings.hand_over or settings.store_url).get_secret_value()), batcher, epoch_ms)
     succession = Succession(engine, outbox, records)
     reload = Reload(settings.policies, policy, succession.take, _seal(settings))
-    post = Post(batcher, outbox, Own(orders, engine.forget, reload))
-    metrics.registry.register(Standing(revocation, lags, reload, records.journal, records.shadow))
-    metrics.registry.register(Backlog(outbox))
+    replicas = Replicas(shared, engine, orders) if shared else Alone(engine, orders)
+    post = Post(batcher, outbox, Own(replicas, replicas.forget, reload))
+    for numbers in (Standing(revocation, lags, reload, records.journal, records.shadow), Backlog(outbox)):
+        metrics.registry.register(numbers)
     rest = [
-        *ops.routes(metrics, lambda: (engine.edition.policy.revision, reload.refused), _probes(server, engine, outbox)),
+        *ops.routes(metrics, lambda: (engine.edition.policy.revision, reload.refused), _probes(server, engine, outbox, shared)),
         *_tokens(settings, engine, revocation, intake),
         *_backends(engine, post, intake),
         *more,
     ]
     opening = (reload.admit, orders.load, lambda: succession.prepare(policy))
-    workers = Workers([revocation.redecision.run, revocation.endings.run, reload.run, *records.works])
+    workers = Workers([revocation.redecision.run, revocation.endings.run, reload.run, *records.works, *replicas.works])
     closing = (server.close, urgent.close, batcher.close, outbox.close, table.close, engine.close, workers.close, revocation.drain)
     starlette = _starlette(rest, (*opening, engine.start, workers.start), closing)
     return Service(_hooks(settings, engine, revocation, metrics, records.watch, batcher), starlette, opening, reload.ask)
@@ -146,12 +150,13 @@ def _backends(engine: Engine, post: Post, intake: Intake) -> Sequence[BaseRoute]
     return [asked, *gateway.routes(Gateway(engine.gate, engine, post, epoch_ms), intake)]
 
 
-def _probes(server: Api, engine: Engine, outbox: Outbox) -> Mapping[str, ops.Probe]:
+def _probes(server: Api, engine: Engine, outbox: Outbox, shared: Shared | None) -> Mapping[str, ops.Probe]:
     async def kept() -> None:
         if outbox.open:
             await outbox.probe()
 
-    return {"centrifugo": server.health, "databases": engine.ping, "outbox": kept}
+    probes = {"centrifugo": server.health, "databases": engine.ping, "outbox": kept}
+    return {**probes, "redis": shared.ping} if shared else probes
 
 
 def _seal(settings: Settings) -> Seal | None:

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from proxy.errors import FactFault
 from proxy.facts import sources
 from proxy.facts.cache import Facts
-from proxy.gate import Gate, Limits, Watch
+from proxy.gate import Gate, Limits, SharedLimits, Watch
 from proxy.gateway.keys import Keys
 from proxy.identity.chain import Chain, Credentials, Refusal
 from proxy.policy.decision import FactKey
@@ -70,10 +70,18 @@ class Listener(Protocol):
 class Engine:
     """Asks the edition in force, for those who must not care which one it is."""
 
-    def __init__(self, policy: Policy, variables: Mapping[str, str], limits: Limits, watch: Watch, barred: Container[str | None]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        variables: Mapping[str, str],
+        limits: Limits,
+        shared: SharedLimits | None,
+        watch: Watch,
+        barred: Container[str | None],
+    ) -> None:
         """`listener` must be set before `start`."""
         self.edition = ready(policy, variables)
-        self.gate = Gate(policy=policy, source=self.edition.facts, limits=limits, watch=watch, barred=barred)
+        self.gate = Gate(policy=policy, source=self.edition.facts, limits=limits, shared=shared, watch=watch, barred=barred)
         self.listener: Listener
         self._variables = variables
         self._retiring: set[asyncio.Task[None]] = set()
@@ -102,6 +110,10 @@ class Engine:
     def forget(self, topics: Iterable[str]) -> int:
         """Drop the facts with these topics and give the number of those that were cached."""
         return self.edition.facts.invalidate(topics)
+
+    def doubt(self) -> None:
+        """Drop every fact, since what was said of them may have been missed."""
+        self.edition.facts.forget(frozenset(self.edition.policy.facts))
 
     async def forward(self, remote: str, path: str, told: Mapping[str, object]) -> object:
         """Give what an application of the policy replies to this; raises `FactFault`, also for one that it no longer names."""

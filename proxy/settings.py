@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     origins: Origins = Field(default=(), description="Origins of the pages that may ask for tokens, comma separated.")
     max_body: int = Field(default=1 << 20, ge=1024, description="Longest body that is read, in bytes; a longer one is answered 413.")
     max_in_flight: int = Field(default=1024, ge=1, description="Hooks in work at once; above it they get a temporary error.")
+    redis_url: SecretStr | None = Field(
+        default=None, description="Redis through which several instances act as one: `redis://:PASSWORD@HOST:6379/0`."
+    )
     decision_log: str | None = Field(
         default=None, description="File that decisions are written to, one JSON object a line; `-` is standard output."
     )

@@ -257,7 +257,7 @@ async def test_a_method_is_forwarded_to_an_application_for_as_long_as_the_policy
 
 
 async def test_an_application_that_the_policy_names_no_more_is_not_asked(path: Path) -> None:
-    made = Engine(usable(path / "policies", quiet=True), variables(path), Unlimited(), lambda _request, _decision: None, ())
+    made = Engine(usable(path / "policies", quiet=True), variables(path), Unlimited(), None, lambda _request, _decision: None, ())
     with pytest.raises(FactFault, match="does not name it"):
         await made.forward("app", "/do", {})
     await made.close()

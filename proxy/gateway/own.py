@@ -14,8 +14,8 @@ UNKNOWN: Final = ApiError(code=ErrorCode.NOT_AVAILABLE, message="this token is n
 
 _DONE: Final = Result(fields={})
 
-Forget: TypeAlias = Callable[[Collection[str]], int]
-"""Forgets the facts with these topics and gives their number."""
+Forget: TypeAlias = Callable[[Collection[str]], Awaitable[int]]
+"""Forgets the facts with these topics and gives the number of those that were cached; raises `Fault`."""
 
 Reload: TypeAlias = Callable[[], Awaitable[str]]
 """Puts the policy in force that stands in its folder and gives its revision; raises `SetupFault` for one that cannot be used."""
@@ -80,7 +80,7 @@ class Own:
         return Result(fields=listed(self._people.connections(params.get("user") or None)))
 
     async def _invalidate(self, params: Mapping[str, Any]) -> Outcome:
-        return Result(fields={"facts": self._forget(params["topics"])})
+        return Result(fields={"facts": await self._forget(params["topics"])})
 
     async def _renew(self, _params: Mapping[str, Any]) -> Outcome:
         try:

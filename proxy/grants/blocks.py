@@ -40,6 +40,10 @@ class Blocks:
         """Give their number, those included whose time has passed since they were last asked for."""
         return len(self._blocks)
 
+    def users(self) -> set[str]:
+        """Give who is blocked, those included whose time has passed since they were last asked for."""
+        return {block.user for block in self._blocks.values()}
+
     def add(self, block: Block) -> None:
         """Block a user."""
         self._blocks[block.user] = block

@@ -36,9 +36,12 @@ class Orders:
         self._token_ttl_s = token_ttl_s
 
     async def load(self) -> None:
-        """Take over the blocks that were kept; raises `Fault`."""
-        for block in await self._store.blocks():
-            self.keep_out(block)
+        """Take over the blocks that are kept, and forget those that are kept no more; raises `Fault`."""
+        kept = {block.user: block for block in await self._store.blocks()}
+        for user in self._blocks.users() - kept.keys():
+            self.let_in(user)
+        for user in kept.keys() - self._blocks.users():
+            self.keep_out(kept[user])
 
     async def block(self, user: str, until_s: int | None) -> None:
         """Keep a user out until then (epoch seconds, None: until it is taken back), and end all that the user has; raises `Fault`."""
@@ -69,14 +72,14 @@ class Orders:
         self._blocks.remove(user)
         self._endings.spare(_everything(user, 0, 0).key)
 
-    async def revoke(self, token: str) -> bool:
+    def revoke(self, token: str) -> bool:
         """End what the token with this `jti` has given and may still give; False if it is not known here."""
         grant = self._registry.of_token(token)
         if grant is not None:
             self._end(grant)
         return grant is not None
 
-    async def outdate(self, user: str, before_s: int | None, channel: str | None) -> None:
+    def outdate(self, user: str, before_s: int | None, channel: str | None) -> None:
         """End what tokens of a user give that were minted before then (epoch seconds, None: now), on one channel or altogether."""
         before_ms = self._clock() if before_s is None else before_s * 1000
         for key in self._registry.of_user(user):

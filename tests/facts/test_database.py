@@ -176,7 +176,8 @@ async def unopenable(database: Slow, path: Path) -> asyncio.Task[object]:
     """One who asks, and whose connection cannot be opened once the gate is open."""
     asking = asyncio.create_task(database.rows(text("select 1"), {}, 1))
     await database.opening.wait()
-    await asyncio.to_thread(lambda: (path.unlink(), path.mkdir()))
+    await asyncio.to_thread(path.unlink)
+    await asyncio.to_thread(path.mkdir)
     return asking
 
 

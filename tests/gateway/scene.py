@@ -172,7 +172,7 @@ class Told:
     def gateway(self) -> Gateway:
         return Gateway(self.gate, Keys([], {}), Post(self.centrifugo, self.box, Own(self.people, self._forget, self._reload)), lambda: NOW)
 
-    def _forget(self, topics: Collection[str]) -> int:
+    async def _forget(self, topics: Collection[str]) -> int:
         self.centrifugo.log.append("forgotten")
         self.forgotten += topics
         return len(topics)

@@ -104,11 +104,21 @@ async def test_blocks_outlive_the_process() -> None:
     assert len(second.endings) == 1  # only the first may have a token from before that is still usable
 
 
+async def test_blocks_that_are_kept_no_more_are_forgotten_when_they_are_read_again() -> None:
+    desk = Desk()
+    await desk.orders.block("42", None)
+    await desk.orders.block("43", None)
+    del desk.store.kept["42"]
+    before = len(desk.endings)
+    await desk.orders.load()
+    assert ("42" in desk.blocks, "43" in desk.blocks, len(desk.endings)) == (False, True, before - 1)
+
+
 async def test_a_revoked_token_is_ended_even_if_its_user_gets_another() -> None:
     desk = Desk()
     token = desk.token("42", usable_s=60)
-    assert await desk.orders.revoke(token.holder.removeprefix(TOKEN))
-    assert not await desk.orders.revoke("unknown")
+    assert desk.orders.revoke(token.holder.removeprefix(TOKEN))
+    assert not desk.orders.revoke("unknown")
     assert len(desk.endings) == 1
     desk.redecision.hold(token)
     desk.connection("c1", "42")
@@ -130,7 +140,7 @@ async def test_outdated_are_the_users_tokens_of_before(before_s: int | None, cha
     desk.token("42", "doc:7")
     desk.token("43")
     desk.connection("c1", "42")
-    await desk.orders.outdate("42", None if before_s is None else desk.clock.now // 1000 + before_s, channel)
+    desk.orders.outdate("42", None if before_s is None else desk.clock.now // 1000 + before_s, channel)
     assert len(desk.endings) == ended
 
 

@@ -166,7 +166,7 @@ class Emitter:
         if node.op == "in":
             return self._in(node, left, right)
         one, other = self.emit(node.left), self.emit(node.right)
-        if node.op in _COMPARE and self._plain(left, right, ordered=node.op not in ("==", "!=")) and not self._paying(node):
+        if node.op in _COMPARE and self._plain(left, right) and not self._paying(node):
             return _compare(one, _COMPARE[node.op](), other)
         if node.op == "+" and left == right and (left == DOUBLE or (left == STRING and not self.macros)):
             return ast.BinOp(left=one, op=ast.Add(), right=other)
@@ -178,10 +178,8 @@ class Emitter:
         brief = node.op != "+" and (_brief(node.left) or _brief(node.right))
         return self.macros > 0 and not brief and self.type(node.left) not in (INT, DOUBLE, BOOL)
 
-    def _plain(self, left: Type, right: Type, *, ordered: bool) -> bool:
-        if left in _NUMBERS and right in _NUMBERS:
-            return True
-        return left == right and left in ((STRING,) if ordered else (STRING, BOOL))
+    def _plain(self, left: Type, right: Type) -> bool:
+        return (left in _NUMBERS and right in _NUMBERS) or (left == right and left in (STRING, BOOL))
 
     def _in(self, node: syntax.Binary, left: Type, right: Type) -> ast.expr:
         item = self.emit(node.left)

@@ -1,0 +1,121 @@
+"""Two instances of the service that act as one through a real Redis."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+
+from proxy import replicas as module
+from proxy.stores.redis import Shared
+from tests.live.redis import Redis, redis
+from tests.test_reload import POLICY, World, leave, path, world
+
+__all__ = ["path"]
+
+LIMITED = POLICY.replace('channel "news:{x}" { allow subscribe; }', 'channel "news:{x}" { allow subscribe limit 2/1h; }')
+PEOPLE = POLICY.replace("block_user, connections", "block_user, unblock_user, revoke_token, invalidate_user_tokens, connections")
+
+
+@pytest.fixture
+def server() -> Iterator[Redis]:
+    with redis() as server:
+        yield server
+
+
+@asynccontextmanager
+async def both(path: Path, server: Redis) -> AsyncIterator[tuple[World, World]]:
+    """Two instances; each hears the other."""
+    async with world(path, redis_url=server.url) as one, world(path, redis_url=server.url) as other:
+        shared = Shared(server.url)
+        async with asyncio.timeout(20):
+            while dict(await shared.client.pubsub_numsub("centrigate:news")).get(b"centrigate:news") != 2:  # noqa: ASYNC110 - it begins by itself
+                await asyncio.sleep(0.01)
+        await shared.close()
+        yield one, other
+
+
+async def test_what_one_is_told_of_data_ends_what_the_other_allowed(path: Path, server: Redis) -> None:
+    async with both(path, server) as (one, other):
+        assert await other.may("chat:7")
+        leave(path, "42")
+        await one.call("invalidate", topics=["doc:7"])
+        assert await other.sent(1) == [{"unsubscribe": {"user": "42", "client": "c1", "channel": "chat:7"}}]
+
+
+async def test_who_is_kept_out_by_one_is_kept_out_by_the_other_until_either_lets_them_in(path: Path, server: Redis) -> None:
+    (path / "policies" / "a.policy").write_text(PEOPLE)
+    async with both(path, server) as (one, other):
+        await other.caller.asked("connect", client="c9")
+        await one.call("block_user", user="42")
+        assert (await other.sent(1))[0]["disconnect"]["user"] == "42"
+        assert not await other.may("news:1")
+        await other.call("unblock_user", user="42")
+        async with asyncio.timeout(10):
+            while not await one.may("news:1"):  # noqa: ASYNC110 - it happens by itself
+                await asyncio.sleep(0.01)
+        assert await one.call("revoke_token", uid="unknown") == {"result": {}}
+        assert await one.call("invalidate_user_tokens", user="42") == {"result": {}}
+
+
+async def test_both_count_the_same_limits(path: Path, server: Redis) -> None:
+    (path / "policies" / "a.policy").write_text(LIMITED)
+    async with both(path, server) as (one, other):
+        assert [await each.may("news:1") for each in (one, other, one, other)] == [True, True, False, False]
+
+
+async def test_while_redis_is_away_nothing_is_allowed_that_has_to_be_counted_and_orders_fail(
+    path: Path, server: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "AGAIN_S", 0.01)
+    (path / "policies" / "a.policy").write_text(LIMITED)
+    async with both(path, server) as (one, _):
+        server.kill()
+        assert (await one.caller.asked("subscribe", channel="news:1"))["error"] == {
+            "code": 100,
+            "message": "internal server error",
+            "temporary": True,
+        }
+        assert await one.may("chat:7")
+        assert (await one.call("invalidate", topics=["doc:7"]))["error"]["code"] == 100
+        assert (await one.call("block_user", user="42"))["error"]["code"] == 100
+        assert "redis" in (await one.ready())["reasons"]
+        server.start()
+        leave(path, "42")
+        assert (await one.sent(1))[0]  # after the gap everything is asked again
+    assert "news of other replicas cannot be heard" in caplog.text
+
+
+async def test_blocks_are_read_again_until_they_can_be(
+    path: Path, server: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "AGAIN_S", 0.01)
+    async with both(path, server) as (one, _):
+        shared = Shared(server.url)
+        await shared.client.set("centrigate:blocks", b"no table")
+        await shared.client.publish("centrigate:news", orjson.dumps({"from": "another", "blocks": True}))
+        async with asyncio.timeout(20):
+            while "blocked users cannot be read" not in caplog.text:  # noqa: ASYNC110 - it happens by itself
+                await asyncio.sleep(0.01)
+        await shared.client.delete("centrigate:blocks")
+        await shared.client.hset("centrigate:blocks", "42", orjson.dumps([1, None]))
+        async with asyncio.timeout(20):
+            while await one.may("news:1"):  # noqa: ASYNC110 - it happens by itself
+                await asyncio.sleep(0.01)
+        await shared.close()
+
+
+async def test_what_another_version_says_is_passed_over(path: Path, server: Redis, caplog: pytest.LogCaptureFixture) -> None:
+    async with both(path, server) as (one, _):
+        shared = Shared(server.url)
+        with caplog.at_level(logging.WARNING):
+            for said in ({"topics": 5}, {"outdate": ["42"]}, {"future": 1}, {"revoke": "j"}, {"outdate": ["42", None, None]}):
+                await shared.client.publish("centrigate:news", orjson.dumps({"from": "another", **said}))
+            async with asyncio.timeout(20):
+                while caplog.text.count("does not understand") < 4:  # noqa: ASYNC110 - two are told to both
+                    await asyncio.sleep(0.01)
+        assert await one.may("news:1")
+        await shared.close()
