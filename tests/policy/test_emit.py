@@ -121,9 +121,9 @@ CALLS = {
 }
 
 
-def by(text: str) -> Policy:
+def by(text: str, more: str = "") -> Policy:
     """A policy that gives subscribers the value of an expression."""
-    return policy(f'{HEAD}channel "c:{{v}}" {{ allow subscribe data = {text}; }}')
+    return policy(f'{HEAD}{more}channel "c:{{v}}" {{ allow subscribe data = {text}; }}')
 
 
 def calls(text: str) -> str:
@@ -138,7 +138,7 @@ def calls(text: str) -> str:
 
 
 @pytest.mark.parametrize("text", CALLS)
-def test_what_the_types_prove_calls_nothing(text: str) -> None:
+def test_what_is_proven_is_not_called(text: str) -> None:
     assert calls(text) == CALLS[text]
 
 
@@ -176,7 +176,20 @@ LOOPS = [
     "further || data.a == data.b",
     "data.a == data.b && further",
     "data.all(i, dear) || plain == user",
+    "dear == dear && data[meta.s] == 1",
+    "data.exists_one(i, meta.m[meta.s] == i)",
 ]
+
+
+@pytest.mark.parametrize(
+    ("text", "pays"), [("user == plain", False), ("data == 1", True), ("dear", True), ("further", True), ("plain", False)]
+)
+def test_only_what_pays_notes_what_was_paid_before(text: str, pays: bool) -> None:  # noqa: FBT001 - the expectation
+    plans, _ = by(text).decider.index.find("c:a") or ({}, None)
+    code = plans["subscribe"].rules[0].obligations.data
+    assert code is not None
+    assert code.pays is pays
+    assert (code.run.__name__ == "paying") is pays
 
 
 @pytest.mark.parametrize("text", [*CALLS, *LOOPS])

@@ -7,14 +7,14 @@ import pytest
 from proxy.policy.deciding import context, inquiry
 from proxy.policy.deciding.context import Context
 from proxy.policy.deciding.decide import Decision
-from proxy.policy.deciding.evaluate import Failure, Loss, Need, Outcome
+from proxy.policy.deciding.evaluate import Failure, Loss, Need, Outcome, Watch
 from proxy.policy.decision import Allow, Deny, FactKey, Known, Lost, NeedFacts, Request
 from proxy.policy.meter import FAILURE, STEPS
 from proxy.policy.operations import Failed
-from proxy.policy.reading.syntax import Expression
+from proxy.policy.reading.syntax import Chain, Expression, Name
 from proxy.policy.types import Misfit
 from tests.policy.policies import Facts, policy
-from tests.policy.test_emit import CALLS, LONG, LOOPS, PAYLOADS, SHORT, by, request
+from tests.policy.test_emit import CALLS, HEAD, LONG, LOOPS, PAYLOADS, SHORT, by, request
 
 FACTS = Facts({("f", "u"): Known(value=LONG), ("g", 1): Known(value=True)})
 
@@ -77,7 +77,7 @@ PRICES: dict[str, tuple[object, str, int]] = {
     "keys": ({"a": 1}, '"a" in data', 0),
     "a let, once": ([1], "dear && dear", 4 + 1),
     "a let of a let": ([1], "further && dear", 4 + 1),
-    "a let that errs, once": ([1], "(data.all(i, slow) || true) && (data.all(i, slow) || true)", 2 + 3),
+    "a let that errs, once": ([1], "(data.all(i, slow) || true) && (data.all(i, slow) || true)", 2 + 4 + 1),
     "texts outside of macros": (LONG, "data == meta.s && data + data == data", 0),
     "an index outside of macros": ({LONG: 1}, "data[meta.s] == 1", 0),
     "equal texts in macros": ([LONG], "data.all(i, i == meta.s)", 4 + 1),
@@ -92,17 +92,97 @@ PRICES: dict[str, tuple[object, str, int]] = {
 
 
 @pytest.mark.parametrize("name", PRICES)
-@pytest.mark.parametrize("slowly", [False, True])
-def test_a_decision_pays_for(name: str, slowly: bool) -> None:  # noqa: FBT001 - which way
+@pytest.mark.parametrize("watch", [None, lambda _node, _found: None], ids=["compiled", "exact"])
+def test_a_decision_pays_for(name: str, watch: Watch | None) -> None:
     data, text, price = PRICES[name]
-    errs = "let slow = data == [1] && data.a;\n"
-    decider = policy(f"{errs if 'slow' in text else ''}{by.__name__ and ''}" + _policy(text)).decider
-    by_hand = Decision(decider, request(data), FACTS, {}, (lambda _node, _found: None) if slowly else None)
-    assert isinstance(by_hand.decide(), Allow)
-    assert STEPS - by_hand.left == price
+    decision = Decision(by(text, "let slow = data == [1] && data.a;\n").decider, request(data), FACTS, {}, watch)
+    assert isinstance(decision.decide(), Allow)
+    assert STEPS - decision.left == price
 
 
-def _policy(text: str) -> str:
-    from tests.policy.test_emit import HEAD
+def test_what_was_paid_before_an_error_is_not_given_back() -> None:
+    rules = "deny early on subscribe when !dear; allow subscribe when data.all(i, further) && data.x == 1; allow subscribe;"
+    decider = policy(f'{HEAD}channel "c:{{v}}" {{ {rules} }}').decider
+    fast, slow = (Decision(decider, request([1]), FACTS, {}, watch) for watch in (None, lambda _node, _found: None))
+    assert isinstance(fast.decide(), Allow)
+    assert isinstance(slow.decide(), Allow)
+    assert fast.left == slow.left == STEPS - (4 + 1) - 1
 
-    return f'{HEAD}channel "c:{{v}}" {{ allow subscribe data = {text}; }}'
+
+NEEDS: dict[str, set[FactKey]] = {
+    "f(user) == null": {("f", "u")},
+    "f(user) == f(op)": {("f", "u"), ("f", "subscribe")},
+    "[f(user), f(op), user]": {("f", "u"), ("f", "subscribe")},
+    "[f(user), data.x, f(op)]": {("f", "u")},
+    "[user, f(op)]": {("f", "subscribe")},
+    "f(user) == null && f(op) == null": {("f", "u"), ("f", "subscribe")},
+    "f(user) == null && false && f(op) == null": {("f", "u")},
+    "f(user) == null || data.x || f(op) == null": {("f", "u"), ("f", "subscribe")},
+    "user == f(op)": {("f", "subscribe")},
+    "f(op) == user": {("f", "subscribe")},
+    "f(user) == data.x": {("f", "u")},
+    "f(user) == null ? f(op) : f(channel)": {("f", "u"), ("f", "subscribe"), ("f", "c:a")},
+    "g(1) ? 1 : 2": {("g", 1)},
+    "g(1) ? data.x : f(op)": {("g", 1), ("f", "subscribe")},
+    "asked == null && asked == f(op)": {("f", "u"), ("f", "subscribe")},
+    "g(2) == g(1)": {("g", 1)},
+}
+
+
+@pytest.mark.parametrize("text", NEEDS)
+def test_all_facts_that_can_still_matter_are_asked_for_at_once(text: str) -> None:
+    at_hand = Facts({("g", 2): Known(value=True)})
+    found = by(text, "let asked = f(user);\n").decide(request({}), at_hand)
+    assert found == NeedFacts(keys=frozenset(NEEDS[text]))
+
+
+@pytest.mark.parametrize(
+    "text", ["g(1)", "g(1) || true", "true && g(1)", "[g(1), f(user)]", "g(1) ? 1 : 1", "g(1) == data.x", "lost || true"]
+)
+def test_a_lost_fact_takes_its_rule_away(text: str) -> None:
+    found = by(text, "let lost = g(1);\n").decide(request({}), Facts({("g", 1): Lost(why="down"), ("f", "u"): Known(value=None)}))
+    assert isinstance(found, Deny)
+    assert found.reason == "fact_error"
+
+
+def test_the_end_of_the_steps_is_an_outcome_of_the_whole_expression() -> None:
+    seen: list[tuple[type[Expression], Outcome]] = []
+    decider = by("data.all(i, i == 1) || true").decider
+    with mock.patch.object(context, "STEPS", 5):
+        Decision(decider, request([1, 1]), FACTS, {}, lambda node, found: seen.append((type(node), found))).decide()
+    assert seen == [(Name, [1, 1]), (Chain, Failure(why="the decision takes too much work"))]
+
+
+def test_the_end_of_the_steps_behind_an_error_takes_the_rule_away() -> None:
+    with mock.patch.object(context, "STEPS", 5):
+        found = by("data.x || data.all(i, i == 1)").decide(request([1, 1]), FACTS)
+    assert isinstance(found, Deny)
+    assert found.reason == "no_rule"
+
+
+def test_a_let_without_a_value_is_computed_once_in_a_decision() -> None:
+    rules = "".join(f"allow subscribe when slow == {number};" for number in range(3))
+    decider = policy(f'{HEAD}let slow = data.x;\nchannel "c:{{v}}" {{ {rules} }}').decider
+    [slow] = [binding.value for binding in decider.statics.bindings if binding.name == "slow"]
+    with mock.patch.object(slow, "run", side_effect=slow.run) as run:
+        assert isinstance(decider.decide(request({}), FACTS), Deny)
+    assert run.call_count == 1
+
+
+def test_meta_is_fitted_once_in_a_decision() -> None:
+    fit = mock.Mock(side_effect=[{"n": 1}, Misfit("no")])
+    fine, wrong = (Context(request(None), FACTS, {}) for _ in range(2))
+    assert context.meta(fine, fit) is context.meta(fine, fit)
+    for _ in range(2):
+        with pytest.raises(Failed, match="no"):
+            context.meta(wrong, fit)
+    assert fit.call_count == 2
+
+
+def test_a_channel_that_is_named_twice_is_decided_once() -> None:
+    seen: list[str] = []
+    rules = 'connect { allow; subscribe "c:1"; subscribe "c:1"; subscribe "d"; subscribe "d"; }\n'
+    decider = policy(f'{rules}channel "c:{{n}}" {{ allow subscribe when channel != ""; }}').decider
+    asked = Request(op="connect", user="u")
+    Decision(decider, asked, FACTS, {}, lambda node, found: seen.append(str(found)) if type(node) is Name else None).decide()
+    assert seen == ["c:1"]
