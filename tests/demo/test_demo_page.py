@@ -37,7 +37,7 @@ def test_the_steps_that_are_told_exist() -> None:
 def test_the_people_and_places_are_those_of_the_demo() -> None:
     shown = {first for first, *_ in pages.table(PAGE, "person", "what they may do")}
     assert shown == {f"{each.name} ({each.id})" for each in PEOPLE.values()}
-    assert {str(Options().database), str(Options().policies)} <= set(pages.spans(PAGE))
+    assert all(f"`{place}`" in PAGE for place in (Options().database, Options().policies))
 
 
 def edited(name: str, old: str, new: str) -> Mapping[str, bytes]:

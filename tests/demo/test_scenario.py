@@ -1,9 +1,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from centrifuge import Publication
 
 from proxy.demo import scenario
-from proxy.demo.stage import Stage, Unexpected
+from proxy.demo.clients import Ear, soon
+from proxy.demo.data import BEN
+from proxy.demo.stage import CHAT, Stage, Unexpected
 from tests.demo.test_player import PLACES
 
 
@@ -31,6 +34,14 @@ async def test_a_token_for_a_suspended_user_is_noticed(stage: Stage, monkeypatch
     monkeypatch.setattr(stage.sam, "token", token)
     with pytest.raises(Unexpected, match="Sam got a token"):
         await scenario.suspended(stage)
+
+
+async def test_what_was_written_before_is_passed_over(stage: Stage) -> None:
+    ear = stage.ears[BEN.id, CHAT] = Ear()
+    for text in ("before", "this", "after"):
+        ear.publications.put_nowait(Publication(offset=1, data={"text": text}, info=None, tags={}, delta=False))
+    await stage.reads(stage.ben, "this")
+    assert (await soon(ear.publications)).data["text"] == "after"
 
 
 def test_every_step_but_those_without_a_decision_names_the_operation() -> None:

@@ -52,7 +52,6 @@ class Emitter:
         self.book, self.lets, self.meta = book, lets, meta
         self.bindings: Mapping[str, Binding] = {}
         self.constants: dict[str, Any] = {}
-        self.payload = self.pays = False
         self.macros = 0
 
     def function(self, code: Code, bindings: Mapping[str, Binding]) -> Callable[..., object]:
