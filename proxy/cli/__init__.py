@@ -4,7 +4,25 @@ from collections.abc import Callable
 
 import typer
 
-from proxy.cli import check, config, decide, dev, diff, doctor, evaluate, explain, fmt, key, outbox, publish, replay, serve, test, token
+from proxy.cli import (
+    check,
+    config,
+    decide,
+    dev,
+    diff,
+    doctor,
+    evaluate,
+    explain,
+    fmt,
+    key,
+    outbox,
+    publish,
+    replay,
+    serve,
+    sign,
+    test,
+    token,
+)
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serve.serve,
@@ -19,6 +37,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "diff": diff.diff,
     "replay": replay.replay,
     "publish": publish.publish,
+    "sign": sign.sign,
 }
 GROUPS: dict[str, dict[str, Callable[..., None]]] = {
     "token": token.COMMANDS,

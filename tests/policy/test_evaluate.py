@@ -4,7 +4,7 @@ from unittest import mock
 
 import pytest
 
-from proxy.policy.deciding import context, inquiry
+from proxy.policy.deciding import context, evaluate, inquiry
 from proxy.policy.deciding.context import Context
 from proxy.policy.deciding.decide import Decision
 from proxy.policy.deciding.evaluate import Failure, Loss, Need, Outcome, Watch
@@ -64,6 +64,7 @@ PRICES: dict[str, tuple[object, str, int]] = {
     "a long text that stands in its body": ([1], f'data.all(i, i != "{LONG}" || true)', 5 + 1 + FAILURE),
     "a text that is no longer than a grain": ([1], f'data.all(i, i != "{SHORT}" || true)', 5 + FAILURE),
     "an error in a macro": ([1], "data.all(i, i.a == 1) || true", 4 + FAILURE),
+    "an error in a macro that counts": ([1], "data.exists_one(i, i.a == 1) || true", 4 + FAILURE),
     "an error outside": (1, "data.a == 1 || true", 0),
     "two lists": ([1, 2], "data == [1, 2]", 4 + 2),
     "lists of different lengths": ([1, 2, 3], "data == [1, 2]", 4),
@@ -127,6 +128,7 @@ NEEDS: dict[str, set[FactKey]] = {
     "g(1) ? data.x : h(op)": {("g", 1), ("h", "subscribe")},
     "asked == op && asked == h(op)": {("h", "u"), ("h", "subscribe")},
     "g(2) == g(1)": {("g", 1)},
+    "meta.xs.exists_one(i, asked == i)": {("h", "u")},
 }
 
 
@@ -159,6 +161,51 @@ def test_the_end_of_the_steps_behind_an_error_takes_the_rule_away() -> None:
         found = by("data.x || data.all(i, i == 1)").decide(request([1, 1]), FACTS)
     assert isinstance(found, Deny)
     assert found.reason == "no_rule"
+
+
+@pytest.mark.parametrize("watch", [None, lambda _node, _found: None], ids=["compiled", "exact"])
+def test_a_let_without_a_value_holds_nowhere(watch: Watch | None) -> None:
+    rules = "allow subscribe when wrong; allow subscribe when wrong;"
+    decider = policy(f'let wrong = data.x == 1 && true;\nchannel "c:{{v}}" {{ {rules} }}').decider
+    assert isinstance(Decision(decider, request({}), FACTS, {}, watch).decide(), Deny)
+
+
+def test_a_let_is_remembered_from_the_exact_evaluation() -> None:
+    decider = policy('let fine = user == "u";\nchannel "c:{v}" { allow subscribe when data.x && fine; allow subscribe when fine; }').decider
+    with mock.patch.object(inquiry, "exact", side_effect=evaluate.exact) as exact:
+        assert isinstance(decider.decide(request({}), FACTS), Allow)
+        assert exact.call_count == 1
+
+
+@pytest.mark.parametrize(("data", "detail"), [({}, "no such key: x"), ({"x": 1}, "expected bool")])
+def test_a_deny_says_what_went_wrong_in_a_chain(data: object, detail: str) -> None:
+    found = policy('channel "c:{v}" { deny odd on subscribe when true && data.x; allow subscribe; }').decide(request(data), FACTS)
+    assert isinstance(found, Deny)
+    assert (found.reason, found.detail) == ("error", detail)
+
+
+def test_a_payload_is_judged_as_its_schema_reads_it() -> None:
+    text = 'channel "c:{v}" { allow publish when data.n + 1 == 2 && data.n == 1 schema "schemas/s.json"; }'
+    schema = '{"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}'
+    asked = Request(op="publish", user="u", channel="c:a", data={"n": 1.0})
+    with mock.patch.object(inquiry, "exact", side_effect=Failed("again")):
+        assert isinstance(policy(text, s=schema).decide(asked, FACTS), Allow)
+
+
+@pytest.mark.parametrize(("condition", "reason"), [("data == {}", "schema"), ('user == "u"', "some")])
+def test_a_deny_does_not_look_at_a_payload_that_can_be_read_in_two_ways(condition: str, reason: str) -> None:
+    asked = Request(op="publish", user="u", channel="c:a", data={}, ambiguous=True)
+    found = policy(f'channel "c:{{v}}" {{ deny some on publish when {condition}; }}').decide(asked, FACTS)
+    assert isinstance(found, Deny)
+    assert found.reason == reason
+
+
+@pytest.mark.parametrize(("tags", "passed"), [({"a": "b"}, {"a": "b"}), ({}, None), (None, None)])
+def test_tags_that_were_sent_are_passed_on(tags: dict[str, str] | None, passed: dict[str, str] | None) -> None:
+    service = policy('service s { key env KEY; allow publish on "c:{v}" when channel != ""; }')
+    found = service.decide(Request(op="publish", service="s", channel="c:a", data={}, tags=tags), FACTS)
+    assert isinstance(found, Allow)
+    assert found.tags == passed
 
 
 def test_a_let_without_a_value_is_computed_once_in_a_decision() -> None:
