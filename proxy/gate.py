@@ -79,14 +79,14 @@ class Gate:
         watch: Watch | None = None,
         barred: Container[str | None] = (),
     ) -> None:
-        self.policy, self._source, self._limits, self._shared = policy, source, limits, shared
+        self.policy, self.source, self._limits, self._shared = policy, source, limits, shared
         self._watch, self._barred = watch, barred
 
     def now(self, request: Request) -> Allow | Deny | None:
         """The decision if all that it needs is at hand, facts and limits; else None, and nothing has happened."""
         if request.user in self._barred:
             return self._settled(request, self._kept_out())
-        found = self.policy.decide(request, self._source)
+        found = self.policy.decide(request, self.source)
         if found.__class__ is NeedFacts or (self._shared is not None and _limited(request, found)):
             return None
         return self._settled(request, cast("Allow | Deny", found))
@@ -95,18 +95,13 @@ class Gate:
         """The decision; waits only when a fact must be loaded first, or a shared limit be asked."""
         if request.user in self._barred:
             return self._settled(request, self._kept_out())
-        policy, source = self.policy, self._source
+        policy, source = self.policy, self.source
         found = policy.decide(request, source)
         if isinstance(found, NeedFacts):
             found = await _after_loading(policy, source, request, found)
         if self._shared is not None and (limit := _limited(request, found)):
             return self._told(request, await _taken(self._shared, limit, cast("Allow", found)))
         return self._settled(request, found)
-
-    @property
-    def source(self) -> Source:
-        """Where the facts of the policy in force come from."""
-        return self._source
 
     def bars(self, user: str | None) -> bool:
         """Whether the user is kept out, whatever the policy says."""
@@ -118,7 +113,7 @@ class Gate:
 
     def swap(self, policy: Policy, source: Source) -> None:
         """Decide by another policy and its facts from now on; a decision that is being made is finished by the one it began with."""
-        self.policy, self._source = policy, source
+        self.policy, self.source = policy, source
 
     def _kept_out(self) -> Deny:
         return Deny(reason=BLOCKED, revision=self.policy.revision)

@@ -103,6 +103,7 @@ async def test_a_blocked_user_is_refused_before_the_policy_is_asked_and_it_is_se
     gate = Gate(policy=RULES, source=source, limits=Tokens(1), watch=lambda *each: seen.append(each), barred={"ann"})
     at_once, found = gate.now(subscribe()), await gate.decide(subscribe())
     assert at_once == found == Deny(reason=BLOCKED, revision=RULES.revision)
+    assert (gate.bars("ann"), gate.bars("bob"), gate.bars(None)) == (True, False, False)
     assert [each for _, each in seen] == [at_once, found]
     assert gate.now(subscribe("bob")) is None
 

@@ -17,9 +17,9 @@ from proxy.errors import DeliveryFault, Malformed, SetupFault
 from proxy.review import explain as telling
 from proxy.review import logged
 from proxy.review.cases import CLIENT, TIMESTAMP_MS, TRANSPORT
-from proxy.review.explain import Explanation, explained, origin, whole
+from proxy.review.explain import Explanation, explained, whole
 from proxy.review.lines import request, strict
-from proxy.review.masks import looked_at
+from proxy.review.logged import Entry
 from proxy.review.stated import Stated
 
 _DEFAULTS: Final = {"client": CLIENT, "transport": TRANSPORT, "timestamp_ms": TIMESTAMP_MS}
@@ -54,13 +54,15 @@ def explain(asked: Asked) -> None:
     """Explain a decision: pattern, every deny and rule with all values, facts, what decided; exit code 1 for a refusal."""
     try:
         told = _told(asked)
-        shown = [json.dumps(told, ensure_ascii=False, indent=2)] if asked.as_json else [*telling.as_lines(told)]
-    except (SetupFault, DeliveryFault, Malformed, OSError, UnicodeDecodeError) as error:
+    except (SetupFault, DeliveryFault, Malformed, OSError) as error:
         typer.echo(error, err=True)
         raise typer.Exit(SETUP) from None
-    console = Console(highlight=False)
-    for line in shown:
-        typer.echo(line) if isinstance(line, str) else console.print(line, soft_wrap=True)
+    if asked.as_json:
+        typer.echo(json.dumps(told, indent=2))
+    else:
+        console = Console(highlight=False)
+        for line in telling.as_lines(told):
+            console.print(line, soft_wrap=True)
     if told["decision"]["effect"] != "allow":
         raise typer.Exit(1)
 
@@ -79,6 +81,8 @@ def _line(asked: Asked) -> dict[str, Any]:
     if asked.op is None or (asked.user is None) == (asked.service is None):
         raise Malformed("say who asks for what: --user or --service, and --op")
     more = _object("--request", asked.members)
+    if more.keys() & {"op", "user", "service"}:
+        raise Malformed("--request says more, not who asks for what: that is said by --user or --service, and --op")
     who = {"user": asked.user} if asked.service is None else {"service": asked.service, "method": asked.op}
     named = "method" if asked.op == "rpc" and asked.service is None else "channel"
     return {**more, **who, "op": asked.op, **({} if asked.target is None else {named: asked.target})}
@@ -110,43 +114,45 @@ def _live(asked: Asked) -> Explanation:
     told: Explanation = ask(asked.url, asked.key, line)
     try:
         [*telling.as_lines(told)]
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except telling.UNLIKE:
         raise DeliveryFault("what answered is no service of this version") from None
     return told
 
 
 def _logged(asked: Asked, log: Path) -> Explanation:
+    if asked.members != "{}" or (asked.at and _wanted(asked)):
+        raise Malformed("the log has the request: name its line with --at, or say who, --op and channel, but no --request")
     policy = usable(asked.policies, quiet=True)
     number, entry = _entry(asked, log)
-    facts = logged.Recalled(policy.facts, entry)
-    told = whole(policy, entry.request, facts)
-    notes = [f"line {number} of {log}", *entry.differences(told.found)]
-    if unseen := looked_at(policy, entry.request, facts):
-        notes.append(f"{unseen}, so that it may have been otherwise")
-    return explained(entry.request, told, lambda key: origin(policy.facts[str(key[0])]), entry.at_ms, notes)
+    return entry.explained(policy, f"line {number} of {log}")
 
 
-def _entry(asked: Asked, log: Path) -> tuple[int, logged.Entry]:
+def _entry(asked: Asked, log: Path) -> tuple[int, Entry]:
     """The line that is meant, with its number; raises `Malformed`, `OSError`."""
-    found = None
-    with log.open(encoding="utf-8", newline="\n") as stream:
-        for number, line in enumerate(stream, 1):
+    found, wanted = None, _wanted(asked)
+    with log.open("rb") as stream:
+        for number, line in enumerate(logged.lines(stream), 1):
             if asked.at == number:
                 return number, logged.read(line)
-            if asked.at is None and (entry := _fitting(asked, line)):
+            if asked.at is None and (entry := _fitting(wanted, line)):
                 found = number, entry
     if found is None:
         raise Malformed(f"{log} has no such line")
     return found
 
 
-def _fitting(asked: Asked, line: str) -> logged.Entry | None:
-    """The line if it is what the options say; one that cannot be read never is."""
+def _wanted(asked: Asked) -> Mapping[str, str]:
+    """What the options say of a line."""
+    wanted = {"user": asked.user, "service": asked.service, "op": asked.op, "target": asked.target}
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _fitting(wanted: Mapping[str, str], line: bytes) -> Entry | None:
+    """The line if it is what is wanted; one that cannot be read never is."""
     try:
         entry = logged.read(line)
     except Malformed:
         return None
     made = entry.request
-    wanted: Mapping[str, str | None] = {"user": asked.user, "service": asked.service, "op": asked.op}
-    same = all(value is None or getattr(made, name) == value for name, value in wanted.items())
-    return entry if same and asked.target in (None, made.channel, made.method) else None
+    had = {"user": (made.user,), "service": (made.service,), "op": (made.op,), "target": (made.channel, made.method)}
+    return entry if all(value in had[name] for name, value in wanted.items()) else None

@@ -16,13 +16,15 @@ from proxy.gateway.api import Keys
 from proxy.policy.decision import Allow, Deny, Request
 from proxy.wire.api import ApiError, encode_outcome
 from proxy.wire.codes import ErrorCode
-from proxy.wire.read import document
+from proxy.wire.read import ambiguous, document, refuse
 
 METHOD: Final = "explain"
-"""The method that a service is allowed; its channel is the one that is asked about, its data what is asked."""
+"""The method that a service is allowed; its channel is the one that is asked about, its data says who asks for what."""
 
 Explain: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, object]]]
 """Explains the decision on a request written as the command `decide` reads it; raises `Malformed`."""
+
+_SHOWN: Final = ("op", "user", "service", "method", "channel")
 
 
 class Decider(Protocol):
@@ -37,23 +39,23 @@ def route(decider: Decider, keys: Keys, explain: Explain, intake: Intake, clock:
 
     async def endpoint(call: Call) -> Response:
         service = owner(keys, call)
-        asked = document(await intake.body(call))
-        channel = asked.get("channel")
-        own = Request(
-            op=METHOD,
-            service=service.name,
-            method=METHOD,
-            channel=channel if isinstance(channel, str) else None,
-            data=asked,
-            timestamp_ms=clock(),
-        )
-        decision = await decider.decide(own)
+        body = await intake.body(call)
+        asked = document(body)
+        if ambiguous(body):
+            refuse("the body", "JSON that has one meaning: each member once, integers of 64 bits")
+        decision = await decider.decide(_own(service.name, asked, clock()))
         if isinstance(decision, Deny):
             return _refusal(decision)
         told = await explain(asked)
         return Response(json.dumps(told), media_type="application/json", headers={"Cache-Control": "no-store"})
 
-    return intake.post("/api/explain", endpoint)
+    return intake.post(f"/api/{METHOD}", endpoint)
+
+
+def _own(service: str, asked: Mapping[str, Any], now_ms: int) -> Request:
+    """The request to explain something, without headers and payloads: it is decided and logged as any other, and masks know their place."""
+    shown = {name: value for name in _SHOWN if isinstance(value := asked.get(name), str)}
+    return Request(op=METHOD, service=service, method=METHOD, channel=shown.get("channel"), data=shown, timestamp_ms=now_ms)
 
 
 def _refusal(decision: Deny) -> Response:

@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol, TypedDict, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypedDict, cast
 
 from rich.text import Text
 
-from proxy.gate import BLOCKED, ROUNDS
+from proxy.gate import BLOCKED, ROUNDS, Gate, Source
 from proxy.policy.decision import Allow, Deny, FactKey, Facts, Known, Lost, NeedFacts, Request
-from proxy.policy.declared import Fact, HttpSource, SqlSource
+from proxy.policy.declared import HttpSource, PythonSource, SqlSource
 from proxy.policy.policy import Policy
 from proxy.review.lines import answer, fact_text, request
 from proxy.review.trace import Glance, Trace, drawn, members, trace
@@ -18,6 +18,9 @@ from proxy.review.wording import quoted, short, visible
 _ASKED: Final = ("op", "user", "service", "channel", "method")
 _STYLES: Final = {"allows": "green", "is given": "green", "refuses": "red"}
 _GIVEN: Final = ("data", "info", "tags", "skip_history", "idempotency_key", "limit", "expire_ms")
+
+UNLIKE: Final = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
+"""What is raised where an explanation is no such thing."""
 
 
 class Reading(TypedDict):
@@ -45,63 +48,62 @@ class Explanation(TypedDict):
     notes: list[str]
 
 
-class Source(Protocol):
-    """Where the facts of a running service come from."""
-
-    def get(self, key: FactKey, /) -> Known | Lost | None:
-        """The fact if it is at hand; never waits."""
-
-    async def load(self, keys: Collection[FactKey]) -> Mapping[FactKey, Known | Lost]:
-        """All these facts; a source that fails gives `Lost`."""
-
-
-class Standing(Protocol):
-    """What decides in a running service."""
-
-    @property
-    def policy(self) -> Policy:
-        """The policy in force."""
-
-    @property
-    def source(self) -> Source:
-        """Its facts."""
-
-    def bars(self, user: str | None) -> bool:
-        """Whether the user is kept out, whatever the policy says."""
-
-
 class Explainer:
     """Explains what the running service would decide now, with the facts that it has, and loads those that it has not.
 
     Nothing is counted, limited or logged by it. `clock` gives epoch milliseconds.
     """
 
-    def __init__(self, standing: Standing, clock: Callable[[], int]) -> None:
-        self._standing = standing
+    def __init__(self, gate: Gate, clock: Callable[[], int]) -> None:
+        self._gate = gate
         self._clock = clock
 
     async def explain(self, asked: Mapping[str, Any]) -> Explanation:
         """Explain one request, written as the command `decide` reads it, made now unless it says when; raises `Malformed`."""
         asking = request({"timestamp_ms": self._clock(), **asked})
-        policy, source = self._standing.policy, self._standing.source
-        if self._standing.bars(asking.user):
+        policy = self._gate.policy
+        if self._gate.bars(asking.user):
             told, notes = Trace(found=Deny(reason=BLOCKED, revision=policy.revision)), ["the user is blocked, whatever the policy says"]
         else:
-            read = await _read(policy, source, asking)
+            read = await _read(policy, self._gate.source, asking)
             # In a thread, because a trace of all that a decision may do takes long.
             told, notes = await asyncio.to_thread(whole, policy, asking, read), []
-        return explained(asking, told, lambda key: origin(policy.facts[str(key[0])]), self._clock(), notes)
+        return explained(asking, told, declared(policy), self._clock(), notes)
 
 
-class Read:
-    """The facts that were read for a decision, by key; any other is lost."""
+class _Read:
+    """The facts that were read for a decision, at hand or loaded, by key; any other is lost."""
 
-    def __init__(self, values: Mapping[FactKey, Known | Lost]) -> None:
-        self._values = values
+    def __init__(self, found: Mapping[FactKey, Known | Lost]) -> None:
+        self._found = found
 
     def get(self, key: FactKey, /) -> Known | Lost:
-        """The fact."""
-        return self._values.get(key) or Lost(why="not loaded")
+        return self._found.get(key) or Lost(why="not loaded")
+
+
+class _Reading:
+    """Facts that are being read; each keeps the value that it had when it was first looked at."""
+
+    def __init__(self, source: Source) -> None:
+        self.found: dict[FactKey, Known | Lost] = {}
+        self._source = source
+
+    def get(self, key: FactKey, /) -> Known | Lost | None:
+        found = self.found.get(key) or self._source.get(key)
+        if found:
+            self.found[key] = found
+        return found
+
+
+async def _read(policy: Policy, source: Source, asked: Request) -> _Read:
+    """The facts that a decision rests on, loaded in as many rounds as the gate gives it."""
+    reading = _Reading(source)
+    for _ in range(ROUNDS):
+        found = policy.decide(asked, reading)
+        if not isinstance(found, NeedFacts):
+            break
+        reading.found.update(await source.load(found.keys))
+    return _Read(reading.found)
 
 
 def whole(policy: Policy, asked: Request, facts: Facts) -> Trace:
@@ -109,12 +111,9 @@ def whole(policy: Policy, asked: Request, facts: Facts) -> Trace:
     return cast("Trace", trace(policy.decider, asked, facts))
 
 
-def origin(fact: Fact) -> str:
-    """Where a fact is loaded from, as the policy says."""
-    source = fact.source
-    if isinstance(source, SqlSource):
-        return f"sql {source.database}"
-    return f"http {source.remote} GET {source.path}" if isinstance(source, HttpSource) else f"python {source.target}"
+def declared(policy: Policy) -> Callable[[FactKey], str]:
+    """What says where a fact is loaded from, as the policy has it."""
+    return lambda key: _origin(policy.facts[str(key[0])].source)
 
 
 def explained(
@@ -137,7 +136,7 @@ def explained(
 
 
 def as_lines(told: Explanation) -> Iterator[Text]:
-    """The explanation for people; raises `KeyError`, `TypeError` or `AttributeError` for an object that is none."""
+    """The explanation for people; raises one of `UNLIKE` for an object that is none."""
     yield Text(visible(_asked(told["request"])), style="bold")
     yield from _decided(told)
     if told["pattern"]:
@@ -156,6 +155,16 @@ def as_lines(told: Explanation) -> Iterator[Text]:
     for channel, part in told["channels"].items():
         yield Text.assemble(f"subscribe {visible(channel)}  ", *_verdict(part))
     yield from (Text(f"note: {visible(note)}", style="yellow") for note in told["notes"])
+
+
+def _origin(source: SqlSource | HttpSource | PythonSource) -> str:
+    match source:
+        case SqlSource():
+            return f"sql {source.database}"
+        case HttpSource():
+            return f"http {source.remote} GET {source.path}"
+        case _:
+            return f"python {source.target}"
 
 
 def _decided(told: Explanation) -> Iterator[Text]:
@@ -204,24 +213,3 @@ def _channels(found: Allow | Deny) -> Mapping[str, Mapping[str, object]]:
         return {}
     parts: dict[str, Allow | Deny] = {**(found.channels or {}), **(found.left_out or {})}
     return {channel: {name: value for name, value in answer(part).items() if name != "facts"} for channel, part in parts.items()}
-
-
-async def _read(policy: Policy, source: Source, asked: Request) -> Read:
-    """The facts that a decision rests on; after as many rounds as the gate gives it, those that are still missing are lost."""
-    loaded: dict[FactKey, Known | Lost] = {}
-    for _ in range(ROUNDS + 1):
-        found = policy.decide(asked, _Over(loaded, source))
-        if not isinstance(found, NeedFacts):
-            return Read(found.facts)
-        loaded.update(await source.load(found.keys))
-    return Read(loaded)
-
-
-class _Over:
-    """What was loaded for this decision, then what is at hand."""
-
-    def __init__(self, loaded: Mapping[FactKey, Known | Lost], source: Source) -> None:
-        self._loaded, self._source = loaded, source
-
-    def get(self, key: FactKey, /) -> Known | Lost | None:
-        return self._loaded.get(key) or self._source.get(key)

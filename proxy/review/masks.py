@@ -2,19 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
 
 from proxy.policy.checking.flow import is_null
-from proxy.policy.checking.plan import Plan, RulePlan
+from proxy.policy.checking.plan import RulePlan
 from proxy.policy.deciding.decide import Decision
 from proxy.policy.deciding.evaluate import Failure, Outcome
 from proxy.policy.decision import Allow, Deny, Facts, NeedFacts, Request
 from proxy.policy.policy import Policy
 from proxy.policy.reading.syntax import Binary, Expression, Has, Index, Literal, Member, Name
 from proxy.review.journal import MASK
+from proxy.review.trace import plan
 from proxy.review.wording import worded
-
-_RENEWALS: Final = {"refresh": "connect", "sub_refresh": "subscribe"}
 
 
 def looked_at(policy: Policy, request: Request, facts: Facts) -> str:
@@ -87,23 +85,10 @@ def _passed(node: Expression) -> Sequence[Expression]:
 
 def _reached(policy: Policy, request: Request, found: Allow | Deny) -> Sequence[RulePlan]:
     """The rules that were tried."""
-    plan = _plan(policy, request)
-    if any(found.rule == deny.id for deny in plan.denies):
+    tried = plan(policy.decider, request)
+    if any(found.rule == deny.id for deny in tried.denies):
         return ()
-    tried = next(
-        (number for number, rule in enumerate(plan.rules, 1) if isinstance(found, Allow) and rule.id == found.rule), len(plan.rules)
+    last = next(
+        (number for number, rule in enumerate(tried.rules, 1) if isinstance(found, Allow) and rule.id == found.rule), len(tried.rules)
     )
-    return plan.rules[:tried]
-
-
-def _plan(policy: Policy, request: Request) -> Plan:
-    plans, op = policy.decider.plans, _RENEWALS.get(request.op, request.op)
-    if request.service is not None:
-        return plans.services.get(request.service, {}).get(op, Plan())
-    if op == "connect":
-        return plans.connect.plan
-    if op == "rpc":
-        rpc = plans.rpcs.get(request.method or "")
-        return rpc.plan if rpc else Plan()
-    entry = policy.decider.index.find(request.channel or "")
-    return entry[0].get(op, Plan()) if entry else Plan()
+    return tried.rules[:last]

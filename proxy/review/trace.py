@@ -176,23 +176,22 @@ def facts(read: Mapping[FactKey, Known | Lost]) -> dict[str, object]:
 
 def _matched(decider: Decider, request: Request) -> tuple[str, Mapping[str, str | int]]:
     """The pattern that a user's channel matches, and its variables."""
-    if request.service is None and request.channel is not None:
-        for pattern, _ in decider.plans.channels:
-            found = pattern.matches(request.channel)
-            if found is not None:
-                return pattern.text, found
-    return "", {}
+    if request.service is not None or request.channel is None:
+        return "", {}
+    matches = ((pattern.text, pattern.matches(request.channel)) for pattern, _ in decider.plans.channels)
+    return next(((text, variables) for text, variables in matches if variables is not None), ("", {}))
 
 
-def _plan(decider: Decider, request: Request) -> Plan:
-    """The plan that a decision which got so far went through."""
+def plan(decider: Decider, request: Request) -> Plan:
+    """The plan that the decision on a request goes through, an empty one where it does not get so far."""
     plans, op = decider.plans, _RENEWALS.get(request.op, request.op)
     if request.service is not None:
-        return plans.services[request.service].get(op, Plan())
+        return plans.services.get(request.service, {}).get(op, Plan())
     if op == "connect":
         return plans.connect.plan
     if op == "rpc":
-        return plans.rpcs[request.method or ""].plan
+        rpc = plans.rpcs.get(request.method or "")
+        return rpc.plan if rpc else Plan()
     entry = decider.index.find(request.channel or "")
     return entry[0].get(op, Plan()) if entry else Plan()
 
@@ -209,8 +208,8 @@ def _reply(decider: Decider, request: Request) -> Iterator[Code]:
 
 
 def _looks(decider: Decider, request: Request, found: Allow | Deny, recorder: Recorder) -> Iterator[Look]:
-    plan, reply = _plan(decider, request), recorder.of(_reply(decider, request))
-    for deny in plan.denies:
+    tried, reply = plan(decider, request), recorder.of(_reply(decider, request))
+    for deny in tried.denies:
         steps = recorder.of((deny.when,))
         # The same deny may refuse only the operation that the answer of an rpc stands for.
         decides = found.rule == deny.id and not any(step.outcome is False for step in steps)
@@ -218,7 +217,7 @@ def _looks(decider: Decider, request: Request, found: Allow | Deny, recorder: Re
         yield Look(kind="deny", id=deny.id, at=deny.at, verdict=verdict, steps=steps)
         if decides:
             return
-    for rule in plan.rules:
+    for rule in tried.rules:
         variables = rule.pattern.matches(request.channel) if rule.pattern and request.channel is not None else None
         if rule.pattern and variables is None:
             continue

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.overlap import overlap, overlaps
+from proxy.policy.overlap import overlap, overlaps, witness
 from proxy.policy.patterns import BadPattern, Index, Parameter, Pattern, parse, well_formed
 
 UUID = "123e4567-e89b-12d3-a456-426614174000"
@@ -81,6 +81,7 @@ def test_an_overlap_is_shown_by_a_channel(one: str, other: str, channel: str) ->
 def test_patterns_without_a_common_channel_do_not_overlap(one: str, other: str) -> None:
     assert overlap(parse(one), parse(other)) is None
     assert overlap(parse(other), parse(one)) is None
+    assert witness([parse(one), parse(other)], []) is None
 
 
 def test_every_pattern_is_reported_with_the_first_it_overlaps() -> None:
@@ -156,9 +157,9 @@ def test_comparing_many_finds_what_comparing_pairs_finds(many: list[Pattern]) ->
     pairs = [(i, j) for i, j in combinations(range(len(many)), 2) if overlap(many[i], many[j]) is not None]
     found = overlaps(many)
     assert [(i, j) for i, j, _ in found] == [(min(i for i, j in pairs if j == later), later) for later in sorted({j for _, j in pairs})]
-    for i, j, witness in found:
-        assert many[i].matches(witness) is not None
-        assert many[j].matches(witness) is not None
+    for i, j, channel in found:
+        assert many[i].matches(channel) is not None
+        assert many[j].matches(channel) is not None
 
 
 @given(st.lists(patterns(), min_size=1, max_size=8), st.data())

@@ -12,10 +12,12 @@ from proxy.policy.overlap import Undecided, witness
 from proxy.policy.patterns import parse
 from proxy.review import lines
 from proxy.review.comparing import witness as searching
-from proxy.review.comparing.changes import Comparison, Version
+from proxy.review.comparing.changes import Change, Comparison, Version
 from proxy.review.comparing.compare import compare
 from proxy.review.comparing.samples import payloads
+from proxy.review.comparing.telling import as_lines
 from proxy.review.comparing.theory import possible
+from proxy.review.comparing.world import Source, View, World
 
 HEAD = 'language 1;\nfact f(a: string) -> { b: bool, n: int?, d: double } { python "a:b"; timeout 50ms; }\n'
 
@@ -48,6 +50,8 @@ def compared(old: str, new: str) -> Comparison:
         ("user in data.a", "!(user in data.a)"),
         ("data.a in [user, vars.a]", "data.a in [user]"),
         ("data.a in []", "data.a in [1]"),
+        ("user in [data.a]", "user in [data.b]"),
+        ('f("x").b', 'f("y").b'),
         ('data["a"] == 1', 'data["b"] == 1'),
         ("data.a[0] == 1", "data.a[1] == 1"),
         ("size(data.a) == 2", "data.a.size() == 3"),
@@ -82,6 +86,22 @@ def test_no_difference_is_passed_over(old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("named", 'user == "a"'),
+        ("data.l.exists(x, (x.y) == first && user == second)", 'data.l.exists(x, x.y == "a" && user == "b")'),
+        ('data.l.exists(x, x["y"] == "a")', 'data.l.exists(y, y.y == "a")'),
+        ("1 == 1", "true"),
+        ("1 == 2", "false"),
+    ],
+)
+def test_what_has_a_name_or_is_written_otherwise_is_the_same(old: str, new: str) -> None:
+    lets = 'let first = "a";\nlet second = "b";\nlet named = user == first;\n'
+    found = compared(publishing(old) + lets, publishing(new) + lets)
+    assert (found.changes, found.rewritten) == ((), ("publish x:{a}",))
+
+
+@pytest.mark.parametrize(
     ("old", "new", "kind"),
     [
         ('tags {"a": data.a}', 'tags {"a": data.b}', "changed"),
@@ -96,6 +116,70 @@ def test_no_difference_is_passed_over(old: str, new: str) -> None:
 )
 def test_what_comes_with_a_grant_is_compared(old: str, new: str, kind: str) -> None:
     assert kind in compared(publishing("true", old), publishing("true", new)).kinds
+
+
+def told(found: Comparison) -> set[tuple[str, str, tuple[str, ...]]]:
+    return {(each.kind, each.target, each.when) for each in found.changes if each.witness}
+
+
+def test_a_deny_that_looks_at_the_payload_refuses_what_can_be_read_in_two_ways() -> None:
+    denied = publishing("true") + 'deny bad on publish when data.a == "b";\n'
+    found = compared(denied, publishing("true"))
+    assert ("newly allowed", "x:{a}", ("the payload can be read in two ways",)) in told(found)
+    assert all(each.witness for each in found.changes)
+
+
+def test_patterns_are_compared_where_one_channel_matches_both() -> None:
+    text = 'language 1;\nchannel "PATTERN" { allow subscribe; }\n'
+    wider = compared(text.replace("PATTERN", "a:{x}"), text.replace("PATTERN", "a:{x*}"))
+    assert told(wider) == {("newly allowed", "a:{x*}", ())}
+    apart = compared(text.replace("PATTERN", "a:{x}"), text.replace("PATTERN", "a:b:{x}"))
+    assert told(apart) == {("newly denied", "a:{x}", ()), ("newly allowed", "a:b:{x}", ())}
+
+
+def test_variables_of_two_patterns_are_set_in_one_channel() -> None:
+    text = 'language 1;\nchannel "PATTERN" { allow subscribe when CONDITION; }\n'
+    old = text.replace("PATTERN", "a:{x*}").replace("CONDITION", 'vars.x == "b" || vars.x == "c:d" limit 1/1s')
+    new = text.replace("PATTERN", "a:{y}").replace("CONDITION", 'vars.y == "e"')
+    found = compared(old, new)
+    cases = {(kind, target, tuple(each.partition(" (in")[0] for each in when)) for kind, target, when in told(found)}
+    assert cases == {
+        ("newly denied", "a:{x*} → a:{y}", ('vars.x == "b"', 'vars.y != "e"')),
+        ("newly allowed", "a:{x*} → a:{y}", ('vars.x != "b"', 'vars.x != "c:d"', 'vars.y == "e"')),
+        ("newly denied", "a:{x*}", ('vars.x != "b"', 'vars.x == "c:d"')),
+    }
+    assert {each.kind for each in found.changes if not each.witness} == {"loosened", "newly denied"}  # no channel has x and y so
+
+
+def test_a_backend_learns_of_a_pattern_that_begins_with_a_parameter() -> None:
+    text = 'language 1;\nservice s { key env K; allow publish on "{x}" when WHAT; }\n'
+    found = compared(text.replace("WHAT", 'vars.x == "a"'), text.replace("WHAT", "true"))
+    assert [(each.kind, each.witness and each.witness.request["channel"] != "a") for each in found.changes] == [("newly allowed", True)]
+
+
+def test_a_fact_that_holds_a_map_has_a_usual_value() -> None:
+    text = publishing('g(user)["k"] == data.a') + 'fact g(a: string) -> map<string, int> { python "a:g"; timeout 50ms; }\n'
+    found = compared(text, text.replace("== data.a", "!= data.a"))
+    assert {each.kind for each in found.changes if each.witness} == {"newly allowed", "newly denied"}
+
+
+def test_a_payload_with_a_number_that_fits_into_nothing_fits_no_schema() -> None:
+    text = publishing("true", 'schema "schemas/s.json"')
+    schema = '{"type": "object", "properties": {"n": {"type": "integer"}}}'
+    policy = version(text, schema).policy
+    rule = policy.decider.plans.channels[0][1]["publish"].rules[0]
+    line = {"op": "publish", "user": "u", "channel": "x:a"}
+    views = [
+        View(policy, found, Source(World(asked=found), found, [policy])) for found in ({**line, "data": {"n": n}} for n in (1.0, 1e20, "x"))
+    ]
+    assert rule.schema
+    assert [view.fits(rule.schema) for view in views] == [True, False, False]
+
+
+def test_a_change_without_a_case_or_a_request_is_told_plainly() -> None:
+    change = Change(kind="changed", operation="rpc", target="r", detail="the answer is another one")
+    found = Comparison(changes=(change,), declared=(), rewritten=(), same=1)
+    assert [each.plain for each in as_lines(found)] == ["changed", "  rpc r", "    the answer is another one", "1 changed; 1 the same"]
 
 
 ATOMS = ('user == "a"', 'vars.a == "b"', "data.n > 1", 'data.k == "x"', "has(data.k)", "f(user).b", "f(user).n != null", "user == vars.a")

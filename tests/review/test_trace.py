@@ -155,6 +155,23 @@ def test_rules_of_other_patterns_of_a_service_are_not_looked_at() -> None:
     assert told(request).looks == ()
 
 
+def test_the_pattern_of_a_channel_is_told_with_what_its_variables_are() -> None:
+    found = told(publish("doc-1", data={"kind": "any"}))
+    assert (found.pattern, found.variables) == ("doc-{d}", {"d": "1"})
+    assert {(look.pattern, *look.variables) for look in found.looks} == {("",)}
+    for other in (Request(op="connect", user="1"), Request(op="rpc", user="1", method="add", data={"n": 1}, channel="else")):
+        assert (told(other).pattern, told(other).variables) == ("", {})
+
+
+def test_a_rule_of_a_service_has_a_pattern_of_its_own() -> None:
+    found = told(Request(op="publish", service="shop", method="publish", channel="own#1", data={}, tags={"t": "x"}))
+    assert (found.pattern, found.variables) == ("", {})
+    (look,) = found.looks
+    assert (look.pattern, look.variables) == ("own#{uid}", {"uid": "1"})
+    (glance,) = members(found)
+    assert (glance["pattern"], glance["variables"]) == ("own#{uid}", {"uid": "1"})
+
+
 def test_the_rpc_of_a_service_is_a_method_like_others() -> None:
     (look,) = told(Request(op="rpc", service="shop", method="rpc")).looks
     assert (look.id, look.verdict) == ("service/shop/rpc/1", "allows")

@@ -121,18 +121,18 @@ class _Comparer:
 
 
 def _groups(pair: Pair, courses: Sequence[Course], branch: Branch) -> Iterator[_Group]:
-    match branch.before, branch.after:
-        case Refused(), Granted(rule=rule):
-            yield "newly allowed", rule, ""
-        case Granted(rule=rule), Refused():
-            yield "newly denied", rule, ""
-        case Refused(reason=before), Refused(reason=after):
-            if before != after and all(pair.units):
-                yield "refused otherwise", "", ""
-        case Granted(rule=before), Granted(rule=after):
-            old, new = (_rule(unit.plan.rules, id_) for unit, id_ in zip(pair.units, (before, after), strict=True) if unit)
-            spelled = courses[0].spelled[before], courses[1].spelled[after]
-            yield from ((kind, "", detail) for kind, detail in duties.compared(old.obligations, new.obligations, spelled))
+    before, after = branch.before, branch.after
+    if isinstance(before, Refused):
+        if isinstance(after, Granted):
+            yield "newly allowed", after.rule, ""
+        elif before.reason != after.reason and all(pair.units):
+            yield "refused otherwise", "", ""
+    elif isinstance(after, Refused):
+        yield "newly denied", before.rule, ""
+    else:
+        old, new = (_rule(unit.plan.rules, end.rule) for unit, end in zip(pair.units, (before, after), strict=True) if unit)
+        spelled = courses[0].spelled[before.rule], courses[1].spelled[after.rule]
+        yield from ((kind, "", detail) for kind, detail in duties.compared(old.obligations, new.obligations, spelled))
 
 
 def _shown(change: Change) -> int:

@@ -135,8 +135,6 @@ def equal(left: Term, right: Term) -> Formula:
     for side, other in ((left, right), (right, left)):
         if side.key == spelling.constant(None):
             return Asked(question=null(other), risks=other.risks)
-    if left.key == right.key and left.key[0] == "const":
-        return TRUE
     first, second = sorted((left, right), key=lambda term: (term.key[0] == "const", repr(term.key)))
     question = Question(
         key=("==", first.key, second.key),

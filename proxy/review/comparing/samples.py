@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from proxy.policy.types import ListOf, MapOf, Nullable, Record, Simple, Type
+from proxy.policy.types import ListOf, MapOf, Nullable, Simple, Type
 
 MISSING: Final = object()
 """Stands for no member at all."""
@@ -30,11 +30,11 @@ def sample(kind: Type) -> object:
             return []
         case MapOf():
             return {}
-        case Record():
+        case _:
             return {name: sample(member.type) for name, member in kind.fields.items() if not member.optional}
 
 
-def near(value: object) -> Iterator[object]:
+def near(value: float | str | None) -> Iterator[object]:
     """Values that compare with a constant in every way, and what holds it."""
     yield value
     match value:
@@ -45,7 +45,7 @@ def near(value: object) -> Iterator[object]:
         case int():
             yield from (value + 1, value - 1, "x" * min(max(value, 0), 5000), "x" * min(max(value + 1, 0), 5000))
             yield from ([0] * min(max(value, 0), 1001), [0] * min(max(value + 1, 0), 1001))
-        case float():
+        case _:
             yield from (value + 1, value - 1, value / 2)
 
 

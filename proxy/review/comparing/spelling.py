@@ -64,7 +64,6 @@ def inside(key: Key) -> Iterator[Key]:
     while waiting:
         found = waiting.pop()
         if isinstance(found, tuple):
-            if found and isinstance(found[0], str):
-                yield found
-            if found[:1] not in (("const",), ("vars",)):
+            yield found
+            if found[0] not in ("const", "vars", "on"):
                 waiting.extend(reversed(found))

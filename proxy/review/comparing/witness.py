@@ -102,13 +102,11 @@ class Search:
         constants = [key[2] for key in spelling.inside(question.key) if key[0] == "const"]
         yield from _once(chain((value for value in found if value is not MISSING), chain.from_iterable(map(near, constants)), PLAIN))
 
-    def _decided(self, world: World) -> Witness | None:
+    def _decided(self, world: World) -> Witness:
         """What both decide on the request as a line, with no more in it than they need to decide so."""
         line = world.request()
         source = Source(world, line, self._policies)
         found = self._both(line, source)
-        if found is None:
-            return None
         for name in _DROPPED:
             rest = {key: value for key, value in line.items() if key != name}
             less = self._both(rest, source) if name in line else None
@@ -126,13 +124,9 @@ class Search:
         old, new = (cast("Allow | Deny", policy.decide(asked, lines.Given(policy.facts, given))) for policy in self._policies)
         return Witness(request=request, before=old, after=new)
 
-    def _both(self, line: Mapping[str, Any], source: Source) -> tuple[Allow | Deny, Allow | Deny] | None:
-        try:
-            request = lines.request(line)
-            views = [View(policy, line, source) for policy in self._policies]
-        except Malformed:
-            return None
-        old, new = (cast("Allow | Deny", p.decide(request, view)) for p, view in zip(self._policies, views, strict=True))
+    def _both(self, line: Mapping[str, Any], source: Source) -> tuple[Allow | Deny, Allow | Deny]:
+        request = lines.request(line)
+        old, new = (cast("Allow | Deny", p.decide(request, View(p, line, source))) for p in self._policies)
         return old, new
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from proxy.policy.deciding.context import Context
-from proxy.policy.deciding.evaluate import Exact, Failure, Outcome
+from proxy.policy.deciding.evaluate import Exact, Outcome
 from proxy.policy.decision import FactKey, Known, Lost, Request
 from proxy.policy.patterns import Pattern
 from proxy.policy.policy import Policy
@@ -57,12 +57,12 @@ class World:
 
     def _channel(self, channel: str, slot: Key, value: object) -> str:
         """The channel with another value of a parameter."""
-        for pattern in self.channels:
-            found = pattern.matches(channel)
-            if found is not None and spelling.frame(pattern) == slot[1]:
-                found[pattern.parameters[slot[2]]] = value  # type: ignore[assignment]  # what does not match later is no world
-                return "".join(piece if isinstance(piece, str) else str(found[piece.name]) for piece in pattern.pieces)
-        return channel
+        pattern = self._pattern(slot)
+        found = pattern.matches(channel)
+        if found is None:
+            return channel
+        found[pattern.parameters[slot[2]]] = value  # type: ignore[assignment]  # what does not match later is no world
+        return "".join(piece if isinstance(piece, str) else str(found[piece.name]) for piece in pattern.pieces)
 
     def facts(self, line: Mapping[str, Any]) -> Iterator[tuple[FactKey, tuple[str, ...], object]]:
         """The facts that were set: key, path inside of the value, value; outermost first."""
@@ -91,11 +91,11 @@ class World:
                 return self.settings.get(key, MISSING)
 
     def _variable(self, key: Key, channel: str) -> object:
-        for pattern in self.channels:
-            found = pattern.matches(channel)
-            if found is not None and spelling.frame(pattern) == key[1]:
-                return found[pattern.parameters[key[2]]]
-        return MISSING
+        pattern = self._pattern(key)
+        return (pattern.matches(channel) or {}).get(pattern.parameters[key[2]], MISSING)
+
+    def _pattern(self, variable: Key) -> Pattern:
+        return next(pattern for pattern in self.channels if spelling.frame(pattern) == variable[1])
 
 
 def rooted(slot: Key) -> tuple[Key, tuple[str, ...]]:
@@ -179,18 +179,15 @@ class View:
         if place.pattern is not None:
             context.vars = place.pattern.matches(self.request.channel or "") or {}
         if place.code.payload and place.schema is not None:
-            try:
-                context.payload = place.schema.fit(self.request.data)
-            except Exception:  # noqa: BLE001 - a payload that does not fit is not looked at
-                return Failure(why="the payload does not fit")
+            context.payload = place.schema.fit(self.request.data)
         return Exact(context, self._policy.decider.statics, place.code).whole(node)
 
     def fits(self, schema: Schema) -> bool:
         """Whether the payload fits a schema."""
+        if not schema.accepts(self.request.data):
+            return False
         try:
-            if schema.accepts(self.request.data):
-                schema.fit(self.request.data)
-                return True
+            schema.fit(self.request.data)
         except Misfit:
-            pass
-        return False
+            return False
+        return True
