@@ -47,7 +47,7 @@ class Rpc(Command[RpcRequest, Answered]):
         try:
             if isinstance(found.answer, Forwarding):
                 return Answered(data=await self._forwarded(asked, found.answer))
-            return await self._read(asked, found.answer)
+            return await self._read(found.answer)
         except (FactFault, DeliveryFault):
             return FAILED
         except Overload:
@@ -57,20 +57,8 @@ class Rpc(Command[RpcRequest, Answered]):
         told = {"user": asked.user, "client": asked.client, "meta": asked.meta, "data": asked.data}
         return await self._applications.forward(to.remote, to.path, told)
 
-    async def _read(self, asked: Request, what: Reading) -> Answered | Refused:
-        """What the channel holds, if the user may see it there."""
-        own = Request(
-            op=what.kind,
-            user=asked.user,
-            channel=what.channel,
-            client=asked.client,
-            transport=asked.transport,
-            meta=asked.meta,
-            timestamp_ms=asked.timestamp_ms,
-        )
-        decision = await self._gate.decide(own)
-        if isinstance(decision, Deny):
-            return self._answers.command(decision)
+    async def _read(self, what: Reading) -> Answered | Refused:
+        """What the channel holds; that the user may see it there was part of the decision."""
         limit = {} if what.limit is None else {"limit": what.limit}
         outcome = await self._courier.send(api.Command(method=what.kind, params={"channel": what.channel, **limit}))
         return Answered(data=dict(outcome.fields)) if isinstance(outcome, Result) else FAILED

@@ -152,6 +152,18 @@ async def test_listening_ends_when_it_is_told_to_even_if_the_client_swallows_tha
         await task
 
 
+async def test_a_connection_that_does_not_answer_when_it_is_asked_is_given_up(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def nothing(_self: PubSub, **_more: object) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(PubSub, "get_message", nothing)
+    async with listening(News(shared, lambda _message: None, lambda: None)), asyncio.timeout(20):
+        while "cannot be heard: Redis: TimeoutError" not in caplog.text:
+            await asyncio.sleep(0.01)
+
+
 async def test_a_quiet_connection_is_asked_whether_it_still_lives(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "QUIET_S", 0.02)
     news = News(shared, (hearer := Hearer()).hear, hearer.gap)
