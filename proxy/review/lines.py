@@ -12,6 +12,7 @@ from proxy.policy.types import INT_MAX, INT_MIN, Misfit
 
 OPS = frozenset((*OPERATIONS, "connect", "refresh", "sub_refresh", "rpc"))
 CHANNELS = frozenset((*OPERATIONS, "sub_refresh"))
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _TEXTS = ("user", "service", "channel", "method", "key", "client", "transport", "name", "version")
 
 
@@ -52,8 +53,9 @@ def wide(value: object) -> bool:
 
 def request(line: Mapping[str, Any]) -> Request:
     """The request of one line; raises `Malformed` naming the member at fault."""
-    for name in _TEXTS:
-        if not isinstance(line.get(name), str | None):
+    texts = {name: value for name in _TEXTS if (value := line.get(name)) is not None}
+    for name, value in texts.items():
+        if not isinstance(value, str):
             raise Malformed(f'"{name}" must be a string')
     service, method = line.get("service"), line.get("method")
     op = method if service is not None else line.get("op")
@@ -68,7 +70,7 @@ def request(line: Mapping[str, Any]) -> Request:
     _demand(timestamp is None or type(timestamp) is int, '"timestamp_ms" must be an integer')
     return Request(
         op=str(op),
-        **{name: line[name] for name in _TEXTS if line.get(name) is not None},
+        **texts,
         data=line.get("data"),
         ambiguous=wide(line.get("data")),
         meta=line.get("meta"),
@@ -96,7 +98,7 @@ def _texts(line: Mapping[str, Any], name: str) -> dict[str, str]:
 def fact_text(key: FactKey) -> str:
     """`name(arguments)` with the arguments as compact JSON, not escaped."""
     name, *arguments = key
-    return f"{name}({','.join(json.dumps(a, ensure_ascii=False, separators=(',', ':')) for a in arguments)})"
+    return f"{name}({','.join(map(_COMPACT, arguments))})"
 
 
 class Given:

@@ -104,7 +104,7 @@ class _Source:
     def get(self, key: FactKey, /) -> Known | Lost | None:
         """The fact as it was logged, None if that cannot be said."""
         name = str(key[0])
-        text = _text(key)
+        text = lines.fact_text(key)
         if text not in self._given or name in self._moved:
             return None
         value = self._given[text]
@@ -114,16 +114,6 @@ class _Source:
             return Known(value=self._facts[name].fit(value))
         except Misfit:
             return None
-
-
-@functools.lru_cache(maxsize=50_000)
-def _typed(key: FactKey, _kinds: tuple[type, ...]) -> str:
-    return lines.fact_text(key)
-
-
-def _text(key: FactKey) -> str:
-    """The text of a fact's key; `true` and 1 are two, though they are equal."""
-    return _typed(key, tuple(map(type, key)))
 
 
 def _moved(before: Policy, after: Policy) -> frozenset[str]:

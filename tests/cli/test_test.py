@@ -50,10 +50,37 @@ def test_a_test_that_fails_says_why_and_fails_the_command(policies: Path) -> Non
     )
 
 
-def test_coverage_lists_what_was_not_tried_without_failing(policies: Path) -> None:
+UNTRIED = [
+    "a.policy:2:40  vars.y == user  true 1, false 0, error 0",
+    "not tried  a.policy:2:40  vars.y == user  never false",
+    "66.6 % tried: 2 of 3",
+]
+
+
+def test_coverage_counts_what_was_tried_without_failing(policies: Path) -> None:
     result = run(policies, "--coverage")
-    assert result.exit_code == 0
-    assert result.output.splitlines()[-2:] == ["a.policy:2:40  vars.y == user  never false", "1 not tried"]
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[2:] == UNTRIED
+
+
+def test_too_little_that_was_tried_fails_the_command(policies: Path) -> None:
+    result = run(policies, "--threshold", "66.7")
+    assert (result.exit_code, result.stderr) == (1, "66.6 % is less than 66.7 %\n")
+    assert result.stdout.splitlines()[2:] == UNTRIED
+    assert (run(policies, "--threshold", "66.6").exit_code, run(policies, "--threshold", "66.6").stderr) == (0, "")
+    (policies / "b.policy").write_text("language 1;\nlet a = usr;\n")
+    assert "is less than" not in run(policies, "--threshold", "100").stderr
+
+
+def test_a_page_shows_the_policy_with_its_counts(policies: Path) -> None:
+    result = run(policies, "--html", str(policies / "page.html"))
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "1 passed, 0 failed")
+    assert "vars.y == user: true 1, false 0, error 0 <strong>never false</strong>" in (policies / "page.html").read_text()
+    result = run(policies, "--html", str(policies / "none" / "page.html"))
+    assert (result.exit_code, "cannot be written: No such file" in result.stderr) == (2, True)
+    (policies / "b.policy").write_text("language 1;\nlet a = usr;\n")
+    assert run(policies, "--html", str(policies / "other.html")).exit_code == 1
+    assert not (policies / "other.html").exists()
 
 
 def test_update_writes_matrices_and_nothing_else(policies: Path) -> None:

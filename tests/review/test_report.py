@@ -2,7 +2,8 @@
 
 import json
 
-from proxy.review.report import as_lines, as_object, untried
+from proxy.review.report import as_lines, as_object, counted
+from proxy.review.report import tried as told
 from proxy.review.trials import Report
 from tests.review.scene import tried
 
@@ -54,25 +55,44 @@ def test_a_decision_without_a_place_has_none() -> None:
     assert decided == "    decided: allow by connect/default"
 
 
-def test_gaps_are_listed_with_their_places() -> None:
-    policy = (
-        'fact f(u: string) -> string { python "a:f"; timeout 50ms; } channel "c" { allow publish when user == "1" && f("\\u202e") == ""; }'
-    )
-    found = [line.plain for line in untried(tried('test "t" { as "1" { deny publish "c"; } }', policy))]
+POLICY = 'fact f(u: string) -> string { python "a:f"; timeout 50ms; } channel "c" { allow publish when user == "1" && f("\\u202e") == ""; }'
+
+
+def test_counts_are_listed_and_below_them_what_was_not_tried() -> None:
+    found = [line.plain for line in told(tried('test "t" { as "1" { deny publish "c"; } }', POLICY).coverage)]
     assert found == [
-        'p.policy:1:105  user == "1"  never false',
-        'p.policy:1:120  f("\ufffd") == ""  never evaluated',
-        "2 not tried",
+        'p.policy:1:105  user == "1"  true 1, false 0, error 0',
+        'p.policy:1:120  f("\ufffd") == ""  true 0, false 0, error 1',
+        "fact f  read 1, failed 1",
+        'not tried  p.policy:1:105  user == "1"  never false',
+        'not tried  p.policy:1:120  f("\ufffd") == ""  never true or false',
+        "not tried  p.policy:1:1  rule c/publish/1  never decides",
+        "33.3 % tried: 2 of 6",
     ]
-    assert [line.plain for line in untried(tried("", 'channel "c" { allow publish; }'))] == ["0 not tried"]
+    assert [line.plain for line in told(tried("", POLICY).coverage)][-2:] == ["not tried  fact f  never fails", "0 % tried: 0 of 6"]
+
+
+def test_counts_are_json() -> None:
+    found = counted(tried('test "t" { as "1" { deny publish "c"; } }', POLICY).coverage)
+    assert found == {
+        "percent": 33.3,
+        "conditions": [
+            {"what": 'user == "1"', "at": "p.policy:1:105", "true": 1, "false": 0, "error": 0},
+            {"what": 'f("\ufffd") == ""', "at": "p.policy:1:120", "true": 0, "false": 0, "error": 1},
+        ],
+        "rules": [{"rule": "c/publish/1", "at": "p.policy:1", "decides": 0}],
+        "facts": [{"fact": "f", "reads": 1, "failures": 1}],
+    }
 
 
 def test_colours_say_what_is_good_and_what_is_bad() -> None:
     good, bad = tried(GOOD), tried(BAD)
     assert [[*as_lines(report)][-1].style for report in (good, bad)] == ["green", "red"]
     assert [str(next(as_lines(report)).spans[0].style) for report in (good, bad)] == ["green", "red"]
-    assert [*untried(good)][-1].style == "yellow"
-    assert [*untried(tried("", 'channel "c" { allow publish; }'))][-1].style == "green"
+    assert [*told(good.coverage)][-1].style == "yellow"
+    assert [*told(tried('test "t" { as "1" { allow publish "c" data 1; } }', 'channel "c" { allow publish; }').coverage)][
+        -1
+    ].style == "green"
     marked = [line.style for line in as_lines(tried(MATRIX % "x\\n1 s-"))]
     assert marked == ["", "red", "", "red"]
 

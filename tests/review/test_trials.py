@@ -3,6 +3,7 @@
 import pytest
 
 from proxy.policy.decision import Deny
+from proxy.policy.findings import MAX_ERRORS
 from tests.review.scene import expecting, failures, faults, tried
 
 
@@ -203,3 +204,8 @@ def test_expectations_are_told_as_they_are_written() -> None:
     assert told == [f'as "1": {text}', 'as "1": allow connect', 'as "1": deny history "own#1" because no_rule']
     (failure,) = failures(tried('test "t" { service shop { deny info; } }'))
     assert failure.expectation.text == "service shop: deny info"
+
+
+def test_after_so_many_errors_nothing_more_is_looked_for() -> None:
+    report = tried("".join(f'fixture none{n}("1") = 1;\n' for n in range(MAX_ERRORS + 50)))
+    assert (len(report.findings), report.findings[-1].id, report.results) == (MAX_ERRORS + 1, "too-large", ())

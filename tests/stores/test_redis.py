@@ -160,7 +160,7 @@ async def test_a_connection_that_does_not_answer_when_it_is_asked_is_given_up(
 
     monkeypatch.setattr(PubSub, "get_message", nothing)
     async with listening(News(shared, lambda _message: None, lambda: None)), asyncio.timeout(20):
-        while "cannot be heard: Redis: TimeoutError" not in caplog.text:
+        while "cannot be heard: Redis: TimeoutError" not in caplog.text:  # noqa: ASYNC110 - it happens by itself
             await asyncio.sleep(0.01)
 
 
