@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+import uvloop
 from typer.testing import Result
 
 from proxy.cli.explain import explain
@@ -265,41 +266,40 @@ def test_a_line_that_is_not_there_or_no_decision_is_told(log: Path) -> None:
     assert "--at" in refused("--log", str(log), "--at", "0")
 
 
-@pytest.fixture
-async def url() -> AsyncIterator[str]:
-    async with service("http://127.0.0.1:1", POLICY.encode()) as address:
-        yield address
+def live(*commands: tuple[str, ...]) -> list[Result]:
+    """What a running service answers to each."""
+
+    async def main() -> list[Result]:
+        async with service("http://127.0.0.1:1", POLICY.encode()) as url:
+            return [await asyncio.to_thread(run, explain, "--live", "--url", f"{url}/", *each) for each in commands]
+
+    return uvloop.run(main())
 
 
-async def ask(url: str, *arguments: str) -> Result:
-    return await asyncio.to_thread(run, explain, "--live", "--url", f"{url}/", *arguments)
-
-
-async def test_a_running_service_explains_by_the_facts_that_it_has(url: str) -> None:
-    result = await ask(url, *SUBSCRIBE)
-    assert (result.exit_code, result.stderr) == (0, "")
-    lines = result.stdout.splitlines()
+def test_a_running_service_explains_by_the_facts_that_it_has() -> None:
+    allowed, banned, called = live(
+        SUBSCRIBE, ("--user", "66", "--op", "subscribe", "x:7"), ("--service", "all", "--op", "publish", "x:7", "--json")
+    )
+    assert (allowed.exit_code, allowed.stderr) == (0, "")
+    lines = allowed.stdout.splitlines()
     assert lines[:2] == ['user "1" subscribe x:7', "allow by x:{y}/subscribe/1 (orders.policy:7)"]
     assert lines[-1].startswith('fact level("1") = 3  (python tests.cli.test_explain:level, ')
     assert lines[-1].endswith(" s old)")
-    result = await ask(url, "--user", "66", "--op", "subscribe", "x:7")
-    assert (result.exit_code, result.stdout.splitlines()[1]) == (1, "deny because banned by deny/banned (orders.policy:4)")
-    result = await ask(url, "--service", "all", "--op", "publish", "x:7", "--json")
-    assert json.loads(result.stdout)["decision"]["rule"] == "service/all/publish/1"
+    assert (banned.exit_code, banned.stdout.splitlines()[1]) == (1, "deny because banned by deny/banned (orders.policy:4)")
+    assert json.loads(called.stdout)["decision"]["rule"] == "service/all/publish/1"
 
 
-async def test_a_key_that_is_wrong_or_may_not_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = await ask(url, *SUBSCRIBE, "--key", "ORDERS_KEY")
+def test_a_key_that_is_wrong_or_may_not_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WRONG_KEY", "another-key-0123456789")
+    forbidden, unknown = live((*SUBSCRIBE, "--key", "ORDERS_KEY"), (*SUBSCRIBE, "--key", "WRONG_KEY"))
     message = "the service of this key may not explain: the policy says so with allow explain\n"
-    assert (result.exit_code, result.stdout, result.stderr) == (2, "", message)
-    monkeypatch.setenv("SERVICE_KEY", "another-key-0123456789")
-    result = await ask(url, *SUBSCRIBE)
-    assert (result.exit_code, result.stderr) == (2, "the service does not know this key\n")
+    assert (forbidden.exit_code, forbidden.stdout, forbidden.stderr) == (2, "", message)
+    assert (unknown.exit_code, unknown.stdout, unknown.stderr) == (2, "", "the service does not know this key\n")
 
 
-async def test_what_has_two_readings_is_not_explained(url: str) -> None:
-    result = await ask(url, "--user", "1", "--op", "publish", "x:7", "--request", '{"data": 99999999999999999999}')
-    assert result.exit_code == 2
+def test_what_has_two_readings_is_not_explained() -> None:
+    (result,) = live(("--user", "1", "--op", "publish", "x:7", "--request", '{"data": 99999999999999999999}'))
+    assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("the service answered with status 400: ")
 
 
