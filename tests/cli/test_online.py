@@ -1,6 +1,8 @@
 import asyncio
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from proxy.cli import online
 from proxy.cli.check import check
-from tests.delivery.centrifugos import KEY, running
+from tests.delivery.centrifugos import KEY, Place, running
 from tests.live.postgres import postgres
 
 POLICY = """language 1;
@@ -37,6 +39,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@contextmanager
+def centrifugo(folder: Path) -> Iterator[Place]:
+    """A Centrifugo beside the command, which has a loop of its own; in a thread of its own it would leave greenlets behind."""
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        place = runner.run(stack.enter_async_context(running("6.9.1", folder)))
+        try:
+            yield place
+        finally:
+            runner.run(stack.aclose())
+
+
 def run(*arguments: str) -> Result:
     app = typer.Typer()
     app.command()(check)
@@ -44,23 +58,23 @@ def run(*arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("way", ["URL", "GRPC"])
-async def test_what_works_has_no_findings(folder: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with running("6.9.1", folder) as place:
+def test_what_works_has_no_findings(folder: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with centrifugo(folder) as place:
         monkeypatch.setenv(f"CENTRIGATE_CENTRIFUGO_{way}", place.server.url if way == "URL" else place.target)
-        result = await asyncio.to_thread(run)
+        result = run()
         assert (result.exit_code, result.output) == (0, "3 files: no findings\n")
         assert not (folder / "var").exists()
         monkeypatch.setenv("CENTRIGATE_CENTRIFUGO_API_KEY", "another-key-than-centrifugo-knows-0123")
-        result = await asyncio.to_thread(run)
+        result = run()
     assert result.exit_code == 1
     assert "../.env:1:1: error unreachable: " in result.output
     assert f"  = start it, or correct CENTRIGATE_CENTRIFUGO_{way}\n" in result.output
 
 
-async def test_what_does_not_is_a_finding_with_file_and_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_is_a_finding_with_file_and_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / ".env").write_text("A=1\nCENTRIGATE_CENTRIFUGO_URL=http://127.0.0.1:1\n")
     monkeypatch.setenv("MAIN", "")
-    result = await asyncio.to_thread(run, "--format", "json")
+    result = run("--format", "json")
     assert result.exit_code == 1
     findings = json.loads(result.stdout)["findings"]
     assert [(each["id"], each["file"], each["line"]) for each in findings] == [
@@ -69,13 +83,13 @@ async def test_what_does_not_is_a_finding_with_file_and_line(folder: Path, monke
     assert "CENTRIGATE_CENTRIFUGO_URL" in findings[0]["message"]
 
 
-async def test_settings_that_cannot_be_used_are_findings_and_the_policy_is_tried_all_the_same(
+def test_settings_that_cannot_be_used_are_findings_and_the_policy_is_tried_all_the_same(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / ".env").write_text("\nexport CENTRIGATE_POTR = 1\n")
     monkeypatch.delenv("CENTRIGATE_HOOK_SECRET")
     monkeypatch.setenv("ORDERS", "")
-    result = await asyncio.to_thread(run)
+    result = run()
     assert result.exit_code == 1
     for line in ("../.env:2:1: ", "../.env:1:1: ", "a.policy:5:9: "):
         assert f"{line}error unusable" in result.output
@@ -85,53 +99,53 @@ async def test_settings_that_cannot_be_used_are_findings_and_the_policy_is_tried
 
 
 @pytest.mark.usefixtures("folder")
-async def test_a_token_key_that_cannot_sign_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_key_that_cannot_sign_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CENTRIGATE_TOKEN_ALGORITHM", "RS256")
-    result = await asyncio.to_thread(run)
+    result = run()
     assert result.exit_code == 1
     assert "error unusable" in result.output
     assert "t" * 32 not in result.output
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_a_durable_service_needs_a_store_that_can_be_written(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_a_durable_service_needs_a_store_that_can_be_written(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     (folder / "policies" / "a.policy").write_text(POLICY.replace("key env ORDERS;", "key env ORDERS; delivery durable;"))
-    async with running("6.9.1", folder) as place:
+    with centrifugo(folder) as place:
         monkeypatch.setenv("CENTRIGATE_CENTRIFUGO_URL", place.server.url)
         if kind == "sqlite":
-            result = await asyncio.to_thread(run)
+            result = run()
         else:
             with postgres() as server:
                 monkeypatch.setenv("CENTRIGATE_STORE_URL", server.url)
-                result = await asyncio.to_thread(run)
+                result = run()
         assert (result.exit_code, result.output) == (0, "3 files: no findings\n")
         monkeypatch.setenv("CENTRIGATE_STORE_URL", f"sqlite:///{folder}" if kind == "sqlite" else server.url)
-        result = await asyncio.to_thread(run)
+        result = run()
     assert result.exit_code == 1
     assert "the store of CENTRIGATE_STORE_URL cannot be opened" in result.output
     assert "postgres-secret" not in result.output
 
 
 @pytest.mark.usefixtures("folder")
-async def test_what_does_not_answer_in_time_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_answer_in_time_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(online, "TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         monkeypatch.setenv("CENTRIGATE_CENTRIFUGO_URL", f"http://127.0.0.1:{mute.getsockname()[1]}")
-        result = await asyncio.to_thread(run)
+        result = run()
     assert result.exit_code == 1
     assert "no answer within 0.1 s" in result.output
 
 
-async def test_a_policy_that_does_not_load_is_not_tried(folder: Path) -> None:
+def test_a_policy_that_does_not_load_is_not_tried(folder: Path) -> None:
     (folder / "policies" / "a.policy").write_text("language 1;\nlet a = usr;\n")
-    result = await asyncio.to_thread(run)
+    result = run()
     assert result.exit_code == 1
     assert "unknown-name" in result.output
     assert ".env" not in result.output
 
 
-async def test_a_file_of_settings_that_is_no_text_is_a_usage_error(folder: Path) -> None:
+def test_a_file_of_settings_that_is_no_text_is_a_usage_error(folder: Path) -> None:
     (folder / ".env").write_bytes(b"\xff")
-    result = await asyncio.to_thread(run)
+    result = run()
     assert result.exit_code == 2
     assert result.stderr == ".env is not UTF-8 text\n"
