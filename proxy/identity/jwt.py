@@ -29,7 +29,9 @@ MAX_REMEMBERED_LENGTH = 2048
 
 Claims = Mapping[str, object]
 
-_SHAPE: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+_PART: Final = "((?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?)"
+_SHAPE: Final = re.compile(rf"{_PART}\.{_PART}\.{_PART}")
+"""Three parts, each the only writing of its bytes: what the last character holds beyond them is zero (RFC 4648 §3.5)."""
 _UNKNOWN_EXTENSIONS: Final = ("crit", "b64")
 
 

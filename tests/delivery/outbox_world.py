@@ -1,8 +1,10 @@
 """The service as a process of its own, a Centrifugo on a Redis, and callers; the first two can be killed at any moment."""
 
 import asyncio
+import contextlib
 import json
 import os
+import random
 import resource
 import signal
 import socket
@@ -11,6 +13,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import httpx
 
 from tests.live.servers import ROOT, binary
 
@@ -25,8 +29,11 @@ service orders { key env ORDERS_KEY; delivery durable; allow publish, broadcast,
 
 
 def vacant() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """A port that stays vacant while nobody listens: below those that outgoing connections are given."""
+    while True:
+        port = random.randrange(10_000, 32_000)  # noqa: S311 - no secret
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Program:
@@ -64,16 +71,13 @@ class Program:
         resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
 
     async def ready(self) -> None:
-        """Wait until it listens."""
-        async with asyncio.timeout(PATIENCE_S):
+        """Wait until it answers."""
+        async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient() as client:
             while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                except OSError:
-                    await asyncio.sleep(0.01)
-                else:
-                    writer.close()
-                    return
+                with contextlib.suppress(httpx.TransportError):
+                    if (await client.get(f"http://127.0.0.1:{self.port}/health")).is_success:
+                        return
+                await asyncio.sleep(0.01)
 
 
 def centrifugo(folder: Path, redis: str | None, consumer: Mapping[str, object] | None = None) -> Program:
@@ -165,21 +169,6 @@ class Caller:
 
 async def history(port: int, channel: str) -> list[Any]:
     """The data of everything that was published in a channel, asked of Centrifugo itself."""
-    body = json.dumps({"channel": channel, "limit": -1}).encode()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"POST /api/history HTTP/1.1\r\nhost: x\r\nx-api-key: {API_KEY}\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body)
-    answer = await reader.read(-1)
-    writer.close()
-    head_, _, text = answer.partition(b"\r\n\r\n")
-    if b"chunked" in head_.lower():
-        text = _joined(text)
-    return [each["data"] for each in json.loads(text)["result"].get("publications", [])]
-
-
-def _joined(chunks: bytes) -> bytes:
-    text = b""
-    while chunks:
-        size, _, chunks = chunks.partition(b"\r\n")
-        text, chunks = text + chunks[: int(size, 16)], chunks[int(size, 16) + 2 :]
-    return text
+    async with httpx.AsyncClient(headers={"X-API-Key": API_KEY}) as client:
+        answer = await client.post(f"http://127.0.0.1:{port}/api/history", json={"channel": channel, "limit": -1})
+    return [each["data"] for each in answer.raise_for_status().json()["result"].get("publications", [])]

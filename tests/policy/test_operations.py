@@ -7,8 +7,17 @@ import pytest
 
 from proxy.policy import operations
 from proxy.policy.deciding.emit import verify
-from proxy.policy.operations import Failed
+from proxy.policy.findings import MAX_ERRORS
+from proxy.policy.meter import Meter
+from proxy.policy.operations import LEVELS, Exhausted, Failed
 from proxy.review import probe
+
+
+def nest(levels: int) -> list[object]:
+    whole: list[object] = []
+    for _ in range(levels):
+        whole = [whole]
+    return whole
 
 
 @pytest.mark.parametrize(
@@ -31,6 +40,10 @@ from proxy.review import probe
         ('x in [x, "a"]', {"x": "a"}, True),
         ("x.size()", {"x": 5}, None),
         ("x > y", {"x": 1.5, "y": 1}, True),
+        ('x.matches("a")', {"x": "\ud800"}, None),
+        ("x in y", {"x": nest(4), "y": [nest(4)]}, True),
+        ("x == y", {"x": nest(LEVELS + 1), "y": nest(LEVELS + 1)}, None),
+        ("x in y", {"x": nest(LEVELS + 1), "y": [nest(LEVELS + 1)]}, None),
     ],
 )
 def test_an_expression_gives(text: str, variables: dict[str, object], wanted: object) -> None:
@@ -69,3 +82,18 @@ def test_text_behind_an_expression_is_a_syntax_error(text: str) -> None:
     finding = probe.evaluate(text, {}, {"x": 1}).finding
     assert finding is not None
     assert finding.id == "syntax"
+
+
+def test_a_comparison_that_spends_the_last_step_ends_the_search_for_a_member() -> None:
+    meter = Meter()
+    meter.left = len("abc")
+    with pytest.raises(Exhausted):
+        operations.within(meter, [1], [[2], [3], [1]])
+
+
+def test_errors_beyond_counting_are_one_answer() -> None:
+    unknown = " && ".join(f"nobody{n}" for n in range(MAX_ERRORS + 1))
+    fields = ", ".join(f"f{n}: nothing" for n in range(MAX_ERRORS + 1))
+    for answer in (probe.evaluate(unknown, {}, {}), probe.evaluate("x", {"x": f"{{{fields}}}"}, {"x": 1})):
+        assert answer.finding is not None
+        assert answer.finding.id == "too-large"

@@ -60,9 +60,13 @@ async def test_a_store_that_cannot_be_reached_is_a_fault(tmp_path: Path) -> None
 
 async def test_a_store_that_is_silent_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE_S", 0.05)
-    silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    callers: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _reader, writer: callers.append(writer), "127.0.0.1", 0)
     async with silent:
         table = BlockTable(f"postgresql://u:p@127.0.0.1:{silent.sockets[0].getsockname()[1]}/none")
         with pytest.raises(StoreFault, match="TimeoutError"):
             await table.block(FOREVER)
         await table.close()
+        for writer in callers:
+            writer.close()
+            await writer.wait_closed()
