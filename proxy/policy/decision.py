@@ -132,8 +132,8 @@ class Allow:
         """
         if self.expire_ms is None:
             return None
-        lifetime_ms = self.expire_ms * (1 - self.jitter / 100 * chance())
-        return max(int(now_ms + lifetime_ms) // 1000, now_ms // 1000 + 1)
+        end, soonest = int(now_ms + self.expire_ms * (1 - self.jitter / 100 * chance())) // 1000, now_ms // 1000 + 1
+        return end if end > soonest else soonest  # noqa: FURB136 - `max` takes twice as long, once for each grant and token
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
