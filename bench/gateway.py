@@ -74,7 +74,7 @@ def _ratio(pairs: Sequence[tuple[float, float]]) -> Interval:
 @asynccontextmanager
 async def _served(folder: Path) -> AsyncIterator[tuple[str, str, str, Path]]:
     """Run Centrifugo and the service before it; gives the addresses of both server APIs and of the service, and its outbox."""
-    remote, port = _vacant(), _vacant()
+    remote, port = vacant(), vacant()
     config, policies = settle(folder, remote)
     store = folder / "outbox.db"
     async with Supervisor(_BINARY, config, {}) as centrifugo:
@@ -94,14 +94,15 @@ async def _served(folder: Path) -> AsyncIterator[tuple[str, str, str, Path]]:
             *command, cwd=folder, env={**os.environ, **chosen}, stderr=asyncio.subprocess.DEVNULL
         )
         try:
-            await _healthy(f"http://127.0.0.1:{port}")
+            await healthy(f"http://127.0.0.1:{port}")
             yield centrifugo.url, f"127.0.0.1:{remote}", f"http://127.0.0.1:{port}", store
         finally:
             process.terminate()
             await process.wait()
 
 
-async def _healthy(service: str) -> None:
+async def healthy(service: str) -> None:
+    """Wait until `/health` of a service answers; raises `TimeoutError` when it does not in time."""
     async with asyncio.timeout(_PATIENCE_S), httpx.AsyncClient(trust_env=False) as client:
         while True:
             try:
@@ -112,7 +113,8 @@ async def _healthy(service: str) -> None:
                 return
 
 
-def _vacant() -> int:
+def vacant() -> int:
+    """Give a port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
         return port

@@ -27,6 +27,7 @@ class Interval:
 class Findings:
     """What one process found: ratios to `yardstick`, those of `goals` to be judged; `amounts` and `notes` are only printed.
 
+    `failures` are what must not happen on any machine, and has; they need no ratio.
     An amount's name ends with its unit; `slack` is how far the control may be from 1, and half a gated interval wide.
     """
 
@@ -36,6 +37,7 @@ class Findings:
     slack: float = STEADY
     amounts: Mapping[str, float] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    failures: Sequence[str] = ()
 
     @property
     def void(self) -> bool:

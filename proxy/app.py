@@ -9,10 +9,11 @@ Everything is built once and handed down; nothing below looks anything up.
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.delivery.batcher import Api, Batcher
@@ -20,10 +21,11 @@ from proxy.delivery.http import Server
 from proxy.delivery.outbox import Outbox
 from proxy.edge import explain, gateway, jwks, ops, tokens
 from proxy.edge.backlog import Backlog
+from proxy.edge.flight import Flight
 from proxy.edge.headers import folded
 from proxy.edge.hooks import Door, Endpoint, Event
 from proxy.edge.intake import Intake
-from proxy.edge.metrics import Flight, Metrics
+from proxy.edge.metrics import Metrics
 from proxy.edge.standing import Lags, Standing
 from proxy.engine import Engine
 from proxy.errors import SetupFault, StoreFault
@@ -73,12 +75,20 @@ Act: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class Service:
-    """The ASGI application: hooks are found by their path at once, all else goes through Starlette's router."""
+    """The ASGI application: hooks and the server API are found by their path at once, all else by Starlette's router."""
 
-    def __init__(self, hooks: Mapping[str, Endpoint[Any]], rest: ASGIApp, opening: Sequence[Act], reload: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        hooks: Mapping[str, Endpoint[Any]],
+        calls: Mapping[str, ASGIApp],
+        rest: ASGIApp,
+        opening: Sequence[Act],
+        reload: Callable[[], None],
+    ) -> None:
         """`opening` are called before it serves, if not already by `prepare`; `reload` has the policies looked at soon."""
         self.hooks = hooks
         self.reload = reload
+        self._paths: Mapping[str, ASGIApp] = {**calls, **hooks}
         self._rest = rest
         self._opening = opening
 
@@ -92,8 +102,8 @@ class Service:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of any kind."""
-        hook = self.hooks.get(scope["path"]) if scope["type"] == "http" else None
-        await (hook or self._rest)(scope, receive, send)
+        found = self._paths.get(scope["path"]) if scope["type"] == "http" else None
+        await (found or self._rest)(scope, receive, send)
 
 
 def create(
@@ -107,7 +117,7 @@ def create(
 
     Connects to nothing yet. Raises `SetupFault` for what cannot be used.
     """
-    flight, lags = Flight(settings.max_in_flight), Lags()
+    flight, lags = Flight(settings.max_in_flight, settings.max_wait), Lags()
     metrics, intake = Metrics(flight), Intake(flight, settings.max_body)
     records = Records(settings, metrics, epoch_ms, watch)
     shared = Shared(settings.redis_url.get_secret_value()) if settings.redis_url else None
@@ -125,17 +135,17 @@ def create(
     post = Post(batcher, outbox, Own(replicas, replicas.forget, reload))
     for numbers in (Standing(revocation, lags, reload, records.journal, records.shadow), Backlog(outbox)):
         metrics.registry.register(numbers)
+    asked, calls = _backends(engine, post, intake)
     rest = [
         *ops.routes(metrics, lambda: (engine.edition.policy.revision, reload.refused), _probes(server, engine, outbox, shared)),
-        *_tokens(settings, engine, revocation, intake),
-        *_backends(engine, post, intake),
-        *more,
+        *(*_tokens(settings, engine, revocation, intake), asked, *calls, *more),
     ]
-    opening = (reload.admit, orders.load, lambda: succession.prepare(policy))
+    opening = (reload.admit, orders.load, partial(succession.prepare, policy))
     workers = Workers([revocation.redecision.run, revocation.endings.run, reload.run, *records.works, *replicas.works])
     closing = (server.close, urgent.close, batcher.close, outbox.close, table.close, engine.close, workers.close, revocation.drain)
     starlette = _starlette(rest, (*opening, engine.start, workers.start), closing)
-    return Service(_hooks(settings, engine, revocation, metrics, records.watch, batcher), starlette, opening, reload.ask)
+    hooks = _hooks(settings, engine, revocation, metrics, records, batcher)
+    return Service(hooks, gateway.paths(calls), starlette, opening, reload.ask)
 
 
 def _tokens(settings: Settings, engine: Engine, revocation: Revocation, intake: Intake) -> Sequence[BaseRoute]:
@@ -145,9 +155,9 @@ def _tokens(settings: Settings, engine: Engine, revocation: Revocation, intake: 
     return [tokens.routes(issuer, intake, settings.origins), jwks.route(document(key.jwk for key in keys))]
 
 
-def _backends(engine: Engine, post: Post, intake: Intake) -> Sequence[BaseRoute]:
+def _backends(engine: Engine, post: Post, intake: Intake) -> tuple[Route, Sequence[Route]]:
     asked = explain.route(engine.gate, engine, Explainer(engine.gate, epoch_ms).explain, intake, epoch_ms)
-    return [asked, *gateway.routes(Gateway(engine.gate, engine, post, epoch_ms), intake)]
+    return asked, gateway.routes(Gateway(engine.gate, engine, post, epoch_ms), intake)
 
 
 def _probes(server: Api, engine: Engine, outbox: Outbox, shared: Shared | None) -> Mapping[str, ops.Probe]:
@@ -180,49 +190,41 @@ def epoch_ms() -> int:
 
 
 def _hooks(
-    settings: Settings, engine: Engine, revocation: Revocation, metrics: Metrics, seen: Watch, batcher: Batcher
+    settings: Settings, engine: Engine, revocation: Revocation, metrics: Metrics, records: Records, batcher: Batcher
 ) -> Mapping[str, Endpoint[Any]]:
     door, answers = _door(settings), Answers(explain=settings.explain_to_clients)
-    gate, flight, ledger = engine.gate, metrics.flight, revocation.ledger
+    gate, flight, ledger, seen = engine.gate, metrics.flight, revocation.ledger, records.watch
     renewals = Renewals(gate, Grace(settings.refresh_grace, epoch_ms), epoch_ms, ledger)
     connect = Connect(gate, engine, answers, epoch_ms, seen, ledger)
     rpc = Rpc(gate, answers, epoch_ms, engine, batcher)
     refresh, sub_refresh, polled = Refresh(renewals, engine, seen), SubRefresh(renewals), SharedPollRefresh()
 
-    def at(event: Event[_Asked]) -> tuple[str, Endpoint[Any]]:
-        return f"/centrifugo/{event.name}", Endpoint(event, door, flight, metrics.meter(event.name))
-
-    return dict(
-        (
-            at(Event(name="connect", decode=requests.decode_connect, reply=lambda asked, raw: connect(asked, folded(raw)))),
-            at(
-                Event(
-                    name="refresh",
-                    decode=requests.decode_refresh,
-                    reply=lambda asked, raw: refresh(asked, folded(raw)),
-                    undecided=refresh.undecided,
-                )
-            ),
-            at(
-                Event(
-                    name="sub_refresh",
-                    decode=requests.decode_sub_refresh,
-                    reply=lambda asked, _: sub_refresh(asked),
-                    undecided=sub_refresh.undecided,
-                )
-            ),
-            at(_command("subscribe", requests.decode_subscribe, Subscribe(gate, answers, epoch_ms, ledger))),
-            at(_command("publish", requests.decode_publish, Publish(gate, answers, epoch_ms))),
-            at(Event(name="rpc", decode=requests.decode_rpc, reply=lambda asked, _: rpc(asked))),
-            at(_command("map_publish", requests.decode_map_publish, MapPublish(gate, answers, epoch_ms))),
-            at(_command("map_remove", requests.decode_map_remove, MapRemove(gate, answers, epoch_ms))),
-            at(Event(name="shared_poll_refresh", decode=requests.decode_shared_poll_refresh, reply=lambda asked, _: polled(asked))),
-        )
+    events: Sequence[Event[Any]] = (
+        Event(name="connect", decode=requests.decode_connect, reply=lambda asked, raw: connect(asked, folded(raw))),
+        Event(
+            name="refresh",
+            decode=requests.decode_refresh,
+            reply=lambda asked, raw: refresh(asked, folded(raw)),
+            undecided=refresh.undecided,
+        ),
+        Event(
+            name="sub_refresh",
+            decode=requests.decode_sub_refresh,
+            reply=lambda asked, _: sub_refresh(asked),
+            undecided=sub_refresh.undecided,
+        ),
+        _command("subscribe", requests.decode_subscribe, Subscribe(gate, answers, epoch_ms, ledger)),
+        _command("publish", requests.decode_publish, Publish(gate, answers, epoch_ms)),
+        Event(name="rpc", decode=requests.decode_rpc, reply=lambda asked, _: rpc(asked), lasts=True),
+        _command("map_publish", requests.decode_map_publish, MapPublish(gate, answers, epoch_ms)),
+        _command("map_remove", requests.decode_map_remove, MapRemove(gate, answers, epoch_ms)),
+        Event(name="shared_poll_refresh", decode=requests.decode_shared_poll_refresh, reply=lambda asked, _: polled(asked)),
     )
+    return {f"/centrifugo/{event.name}": Endpoint(event, door, flight, metrics.meter(event.name)) for event in events}
 
 
 def _command(name: str, decode: Callable[[bytes], _Asked], hook: Command[_Asked, Any]) -> Event[_Asked]:
-    return Event(name=name, decode=decode, reply=lambda asked, _: hook(asked), now=hook.now)
+    return Event(name=name, decode=decode, reply=lambda asked, _: hook(asked), now=lambda asked, _: hook.now(asked))
 
 
 def _door(settings: Settings) -> Door:

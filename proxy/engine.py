@@ -90,6 +90,10 @@ class Engine:
         """Find out who shows these credentials."""
         return await self.edition.chain.identify(credentials)
 
+    def known(self, credentials: Credentials) -> Person | Refusal | None:
+        """Find it out if nobody has to be asked, else None."""
+        return self.edition.chain.known(credentials)
+
     async def recall(self, credentials: Credentials, user: str) -> Person | Refusal | None:
         """Find out who shows them now, since `user` was connected by them; None when they say nothing."""
         return await self.edition.chain.recall(credentials, user)

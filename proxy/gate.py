@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Container, Mapping
 from typing import Protocol, cast
 
 from proxy.errors import StoreFault
+from proxy.facts.turns import FIRST
 from proxy.policy.deciding.decide import Outcome
 from proxy.policy.decision import Allow, Deny, FactKey, Known, Limit, Lost, NeedFacts, Request
 from proxy.policy.policy import Policy
@@ -132,6 +133,7 @@ class Gate:
 
 
 async def _after_loading(policy: Policy, source: Source, request: Request, found: NeedFacts) -> Allow | Deny:
+    FIRST.set(request.op in RENEWALS)
     facts = _Loaded(source)
     for _ in range(ROUNDS):
         await facts.load(found.keys)

@@ -149,6 +149,11 @@ class Settings(BaseSettings):
     origins: Origins = Field(default=(), description="Origins of the pages that may ask for tokens, comma separated.")
     max_body: int = Field(default=1 << 20, ge=1024, description="Longest body that is read, in bytes; a longer one is answered 413.")
     max_in_flight: int = Field(default=1024, ge=1, description="Hooks in work at once; above it they get a temporary error.")
+    max_wait: Seconds = Field(
+        default=1,
+        ge=1,
+        description="How long the oldest call in work may have waited; above it what cannot be answered at once gets that error.",
+    )
     redis_url: SecretStr | None = Field(
         default=None, description="Redis through which several instances act as one: `redis://:PASSWORD@HOST:6379/0`."
     )

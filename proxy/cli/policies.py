@@ -1,6 +1,8 @@
 """Loading the policy that a command works with."""
 
+import hashlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -31,3 +33,8 @@ def usable(path: Path, *, quiet: bool = False) -> Policy:
     if loaded.policy is None or broken:
         raise SetupFault(f"the policy in {path} cannot be used: {summary(findings)}")
     return loaded.policy
+
+
+def named(path: Path) -> Mapping[str, str]:
+    """The names of a folder's schema files by their digests."""
+    return {hashlib.sha256(raw).hexdigest(): name for name, raw in folder.read(path)[0].items() if name.endswith(".json")}

@@ -1,5 +1,6 @@
 """The endpoints that Centrifugo calls: plain ASGI without anything in between, because every message of a client waits for them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
@@ -10,14 +11,18 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.edge.body import Gone, fits, read
 from proxy.edge.failures import answer
+from proxy.edge.flight import Flight
 from proxy.edge.headers import SECRET
-from proxy.edge.metrics import Flight, Meter, Outcome
+from proxy.edge.metrics import Meter, Outcome
 from proxy.errors import Malformed, Unauthorized, WrongMethod
 from proxy.hooks.answers import LATER
 from proxy.wire.replies import Disconnected, Expired, Refused, Reply
 
 Raw: TypeAlias = Sequence[tuple[bytes, bytes]]
 """Headers as ASGI has them, names in lower case."""
+
+PATIENCE_S: Final = 2.5
+"""Seconds that a renewal is waited for; Centrifugo, set up as it should be, gives up after 3, and prolongs without asking again."""
 
 _Asked = TypeVar("_Asked")
 
@@ -31,13 +36,15 @@ class Event(Generic[_Asked]):
 
     `now` answers at once, or gives None when something must be waited for. `undecided` answers without a decision, when there is
     too much to do or something failed; hooks without one get a temporary error or status 5xx, which Centrifugo turns into one, too.
+    What `lasts` is answered by somebody else, who may take his time, and says nothing about how long others wait.
     """
 
     name: str
     decode: Callable[[bytes], _Asked]
     reply: Callable[[_Asked, Raw], Awaitable[Reply]]
-    now: Callable[[_Asked], Reply | None] | None = None
+    now: Callable[[_Asked, Raw], Reply | None] | None = None
     undecided: Callable[[_Asked], Reply] | None = None
+    lasts: bool = False
 
 
 class Door:
@@ -76,6 +83,16 @@ class Answer(NamedTuple):
     headers: list[tuple[bytes, bytes]]
     body: bytes
 
+    async def sent(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it, as an ASGI application."""
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def json(status: int, body: bytes) -> Answer:
+    """Answer JSON."""
+    return Answer(status=status, headers=[_JSON, (b"content-length", b"%d" % len(body))], body=body)
+
 
 class Endpoint(Generic[_Asked]):
     """One hook as an ASGI application, and without waiting for a server that can do with that."""
@@ -86,6 +103,7 @@ class Endpoint(Generic[_Asked]):
         self._door = door
         self._flight = flight
         self._meter = meter
+        self._bound = flight.bound(renewal=event.undecided is not None)
 
     def swift(self, raw: Raw, body: bytes) -> Answer | None:
         """Answer a POST whose body is here, if nothing has to be waited for; else None, and nothing has happened."""
@@ -96,9 +114,9 @@ class Endpoint(Generic[_Asked]):
         try:
             self._door.admit("POST", raw)
             asked = event.decode(body)
-            if self._flight.count >= self._flight.most:
+            if self._flight.count >= self._bound:
                 return self._later(asked, began)
-            reply = event.now(asked)
+            reply = event.now(asked, raw)
             return None if reply is None else self._told(_outcome(reply), reply, began)
         except Exception as error:  # noqa: BLE001 - whatever it is, Centrifugo has to be answered
             return self._failed(error, asked, began)
@@ -113,22 +131,41 @@ class Endpoint(Generic[_Asked]):
             return
         finally:
             self._flight.count -= 1
-        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        await answer.sent(scope, receive, send)
 
     async def _answer(self, method: str, raw: Raw, receive: Receive, began: float) -> Answer:
         event, asked = self._event, None
         try:
             self._door.admit(method, raw)
             asked = event.decode(await read(receive, self._door.most))
-            if self._flight.count > self._flight.most:
+            if self._flight.count > self._bound:
                 return self._later(asked, began)
-            reply = await event.reply(asked, raw)
-            return self._told(_outcome(reply), reply, began)
+            reply = self._at_hand(asked, raw) if self._flight.late() and event.undecided is None else await self._decided(asked, raw)
+            return self._later(asked, began) if reply is None else self._told(_outcome(reply), reply, began)
         except Gone:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, Centrifugo has to be answered
             return self._failed(error, asked, began)
+
+    def _at_hand(self, asked: _Asked, raw: Raw) -> Reply | None:
+        """Give the reply if nothing has to be waited for."""
+        return None if self._event.now is None else self._event.now(asked, raw)
+
+    async def _decided(self, asked: _Asked, raw: Raw) -> Reply | None:
+        """Wait for the reply; None when a renewal takes so long that Centrifugo would give up."""
+        event = self._event
+        if event.lasts:
+            return await event.reply(asked, raw)
+        ticket = self._flight.begin()
+        try:
+            async with asyncio.timeout(PATIENCE_S if event.undecided else None) as patience:
+                return await event.reply(asked, raw)
+        except TimeoutError:
+            if patience.expired():
+                return None
+            raise
+        finally:
+            self._flight.end(ticket)
 
     def _later(self, asked: _Asked, began: float) -> Answer:
         undecided = self._event.undecided
@@ -137,7 +174,7 @@ class Endpoint(Generic[_Asked]):
     def _told(self, outcome: Outcome, reply: Reply, began: float) -> Answer:
         body = reply.encode()
         self._meter.record(outcome, perf_counter() - began)
-        return Answer(status=200, headers=[_JSON, (b"content-length", b"%d" % len(body))], body=body)
+        return json(200, body)
 
     def _failed(self, error: Exception, asked: _Asked | None, began: float) -> Answer:
         status, headers, body = answer(error)

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from proxy.edge.flight import Flight
 from proxy.policy.decision import Allow, Deny, Request
 
 Outcome: TypeAlias = Literal["allowed", "refused", "overload", "undecided", "malformed", "unauthorized", "failed"]
@@ -39,16 +40,6 @@ class Meter:
         self.outcomes[outcome] += 1
         self.buckets[bisect_left(BOUNDS, seconds)] += 1
         self.seconds += seconds
-
-
-class Flight:
-    """How many hooks are in work, and how many may be."""
-
-    __slots__ = ("count", "most")
-
-    def __init__(self, most: int) -> None:
-        self.count = 0
-        self.most = most
 
 
 class Metrics(Collector):
@@ -94,3 +85,4 @@ class Metrics(Collector):
         yield decided
         yield GaugeMetricFamily("centrigate_in_flight", "Hooks in work.", value=self.flight.count)
         yield GaugeMetricFamily("centrigate_in_flight_limit", "Hooks that may be in work at once.", value=self.flight.most)
+        yield GaugeMetricFamily("centrigate_oldest_wait_seconds", "How long the oldest of them has waited.", value=self.flight.oldest_s)

@@ -64,7 +64,8 @@ class Desk:
         """Answer `{"token", "expires_in"}`; the body is empty or holds connect `data`, whatever its content type."""
         body = await self._intake.body(request)
         asked = document(body) if body.strip() else {}
-        issued = await self._issuer.connection(_credentials(request, asked.get("data")))
+        with self._intake.waiting():
+            issued = await self._issuer.connection(_credentials(request, asked.get("data")))
         if isinstance(issued, Denied):
             return _refused(issued)
         return _json({"token": issued.token, "expires_in": issued.expires_in})
@@ -72,7 +73,8 @@ class Desk:
     async def subscription(self, request: Request) -> Response:
         """Answer `{"token"}` to `{"channel"}`, `{"tokens", "denied"}` to `{"channels"}`, whatever the content type of the body."""
         channels, single = _channels(await self._intake.body(request))
-        issued = await self._issuer.subscription(_credentials(request, None), channels)
+        with self._intake.waiting():
+            issued = await self._issuer.subscription(_credentials(request, None), channels)
         if isinstance(issued, Denied):
             return _refused(issued)
         if not single:

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Protocol
 
 from proxy.errors import Away, FactFault
 from proxy.facts.lane import WAITING
+from proxy.facts.turns import FIRST
 
 FLIGHTS = 2
 """Queries of one fact that are under way at once; while there are fewer, nothing waits."""
@@ -34,12 +36,12 @@ class Batch:
     """A loader that lets keys leave together; each gets what it would have got alone.
 
     One key that a query cannot take fails the query, so then each is asked alone; where the source is away, nothing is asked again.
-    Who gives up leaves its place, and a query that nobody waits for any more is cancelled.
+    Renewals leave first. Who gives up leaves its place, and a query that nobody waits for any more is cancelled.
     """
 
     def __init__(self, query: Many) -> None:
         self._query = query
-        self._asked: list[tuple[Arguments, asyncio.Future[object]]] = []
+        self._asked: list[tuple[bool, Arguments, asyncio.Future[object]]] = []
         self._flights: set[asyncio.Task[None]] = set()
 
     async def __call__(self, arguments: Arguments, /) -> object:
@@ -50,7 +52,7 @@ class Batch:
         answer: asyncio.Future[object] = loop.create_future()
         if not self._asked:
             loop.call_soon(self._depart)  # not now: who asks in the same turn comes along
-        self._asked.append((arguments, answer))
+        self._asked.append((not FIRST.get(), arguments, answer))
         return await answer
 
     async def probe(self) -> None:
@@ -58,10 +60,10 @@ class Batch:
         await self._query.probe()
 
     def _depart(self) -> None:
-        self._asked = [(arguments, answer) for arguments, answer in self._asked if not answer.done()]
+        self._asked = sorted((each for each in self._asked if not each[2].done()), key=itemgetter(0))
         while self._asked and len(self._flights) < FLIGHTS:
             leaving, self._asked = self._asked[: self._query.most], self._asked[self._query.most :]
-            self._launch([arguments for arguments, _ in leaving], [answer for _, answer in leaving])
+            self._launch([arguments for _, arguments, _ in leaving], [answer for *_, answer in leaving])
 
     def _launch(self, keys: Sequence[Arguments], answers: Sequence[asyncio.Future[object]]) -> None:
         flight = asyncio.create_task(self._fly(keys, answers))

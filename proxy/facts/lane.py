@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from proxy.errors import Away, FactFault
+from proxy.facts.turns import Turns
 
 WIDTH = 8
 """Loads that run at once on one source; more wait for their turn, within the timeout of their fact."""
@@ -39,9 +40,8 @@ class Lane:
     ) -> None:
         self.name = name
         self._now = now
-        self._turns = asyncio.Semaphore(width)
+        self._turns = Turns(width)
         self._source = source or asyncio.Semaphore(width)
-        self._waiting = 0
         self._failures = 0
         self._until = 0.0
         self._tried = False
@@ -49,13 +49,9 @@ class Lane:
     async def run(self, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` gives, when it is its turn; raises `Away` at once where the fact is out of order, `FactFault` above `WAITING`."""
         self._demand_order()
-        if self._waiting >= WAITING:
+        if len(self._turns) >= WAITING:
             raise FactFault(f"fact {self.name}: {WAITING} loads wait already")
-        self._waiting += 1
-        try:
-            await self._turns.acquire()
-        finally:
-            self._waiting -= 1
+        await self._turns.acquire()
         try:
             async with self._source:
                 return await self._judged(work)

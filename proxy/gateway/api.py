@@ -143,7 +143,10 @@ class Gateway:
             raise TooLarge(message)
         for first in range(0, len(asked), _TOGETHER):
             together = asked[first : first + _TOGETHER]
-            decisions = await asyncio.gather(*(self._gate.decide(request) for _, request in together))
+            if len(together) == 1:  # most calls, which need no task for it
+                decisions = [await self._gate.decide(together[0][1])]
+            else:
+                decisions = await asyncio.gather(*(self._gate.decide(request) for _, request in together))
             for (errand, request), decision in zip(together, decisions, strict=True):
                 errand.verdicts.append(_verdict(request, decision))
 

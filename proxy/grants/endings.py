@@ -77,7 +77,7 @@ class Endings:
         """
         key = grant.key
         if not grant.channel:
-            for other in self._registry.of_user(grant.request.user or ""):
+            for other in self._registry.of_user(grant.user):
                 if other[0] == grant.holder and other != key:
                     self.spare(other)
         elif (grant.holder, "") in self._losses:
@@ -92,7 +92,7 @@ class Endings:
         if not self._losses:
             return
         own = grant.key
-        for key in {own, *self._registry.of_user(grant.request.user or "")}:
+        for key in {own, *self._registry.of_user(grant.user)}:
             loss = self._losses.get(key)
             if loss is not None and not loss.final and (key == own or (loss.grant.minted and key[1] == own[1])):
                 self.spare(key)
@@ -152,7 +152,7 @@ class Endings:
 
     def _command(self, grant: Grant) -> Command | None:
         """What ends it. An anonymous user's token is nobody's in particular: ending it would end every guest."""
-        user = grant.request.user or ""
+        user = grant.user
         if grant.minted and not user:
             return None
         params: dict[str, object] = {"user": user}

@@ -1,5 +1,6 @@
 """A grant: one connection or subscription that the policy allowed, with what it rests on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,17 +13,29 @@ TOKEN = "token:"  # noqa: S105 - the beginning of a key, no secret
 """Begins the holder of what a token grants: no client is known before it is used."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class More:
+    """What only some requests have, as far as the policy reads it."""
+
+    data: object = None
+    ambiguous: bool = False
+    headers: Mapping[str, str] | None = None
+    name: str = ""
+    version: str = ""
+
+
 @dataclass(slots=True, kw_only=True)
 class Grant:
-    """What was allowed; not frozen, because one is made for every hook.
+    """What was allowed; not frozen, because one is made for every hook, and without the request, which takes as much room again.
 
-    `request` can be decided again; it has no `headers` and no `data` but those that the policy reads. `rule` is the id of the rule that
-    allowed it, `revision` that of its policy. `end_s` is when it ends by itself, in epoch seconds, None if it does not. It was given at
-    `since_ms` and decided last at `decided_ms`; a token may be used until `usable_s`.
+    It is a subscription to `channel`, or a connection if that is `""`. `rule` is the id of the rule that allowed it, `revision` that of its
+    policy. `end_s` is when it ends by itself, in epoch seconds, None if it does not. It was given at `since_ms` and decided last at
+    `decided_ms`; a token may be used until `usable_s`.
     """
 
     holder: str
-    request: Request
+    user: str
+    channel: str
     rule: str
     revision: str
     facts: tuple[FactKey, ...]
@@ -30,6 +43,9 @@ class Grant:
     since_ms: int
     decided_ms: int
     usable_s: int | None = None
+    transport: str | None = None
+    meta: object = None
+    more: More | None = None
 
     @property
     def key(self) -> Key:
@@ -37,11 +53,27 @@ class Grant:
         return self.holder, self.channel
 
     @property
-    def channel(self) -> str:
-        """The channel that is subscribed to, `""` if it is a connection."""
-        return self.request.channel or ""
-
-    @property
     def minted(self) -> bool:
         """Whether it is a token, which any number of clients may use."""
         return self.usable_s is not None
+
+    def request(self, now_ms: int) -> Request:
+        """Give the request by which it is decided again, at this time."""
+        more = self.more or _NONE
+        return Request(
+            op="sub_refresh" if self.channel else "refresh",
+            user=self.user,
+            channel=self.channel or None,
+            client=None if self.minted else self.holder,
+            transport=self.transport,
+            data=more.data,
+            ambiguous=more.ambiguous,
+            meta=self.meta,
+            headers=more.headers,
+            name=more.name,
+            version=more.version,
+            timestamp_ms=now_ms,
+        )
+
+
+_NONE = More()

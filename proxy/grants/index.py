@@ -1,53 +1,63 @@
 """From something that grants share to their keys."""
 
 from collections.abc import Hashable, Iterator
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+MANY: Final = 16
+"""So many keys under a value are a set; fewer are a tuple, since a set of two takes more room than all else about them."""
 
 _At = TypeVar("_At", bound=Hashable)
 _Key = TypeVar("_Key", bound=Hashable)
 
 
-class Index(Generic[_At, _Key]):
-    """Many keys under each value. Most values have one key, and a set for one key would take four times the room of all else."""
+class _Few(tuple[_Key, ...]):
+    """Two keys or some more; a class of its own, because keys are tuples, too."""
 
-    __slots__ = ("_many", "_one")
+    __slots__ = ()
+
+
+class Index(Generic[_At, _Key]):
+    """Many keys under each value, most of which have one or a few. No key is None."""
+
+    __slots__ = ("_keys",)
 
     def __init__(self) -> None:
-        self._one: dict[_At, _Key] = {}
-        self._many: dict[_At, set[_Key]] = {}
+        self._keys: dict[_At, _Key | _Few[_Key] | set[_Key]] = {}
 
     def add(self, at: _At, key: _Key) -> bool:
         """Put `key` under `at`, where it is not yet; whether it is the first there."""
-        many = self._many.get(at)
-        if many is not None:
-            many.add(key)
-            return False
-        one = self._one.setdefault(at, key)
-        if one is key:
+        keys = self._keys
+        found = keys.setdefault(at, key)
+        if found is key:
             return True
-        del self._one[at]
-        self._many[at] = {one, key}
+        if isinstance(found, set):
+            found.add(key)
+            return False
+        few = found if isinstance(found, _Few) else (found,)
+        keys[at] = _Few((*few, key)) if len(few) < MANY - 1 else {*few, key}
         return False
 
     def discard(self, at: _At, key: _Key) -> bool:
         """Take `key` from under `at`, where it is; whether nothing is left there."""
-        many = self._many.get(at)
-        if many is not None:
-            many.discard(key)
-            if not many:
-                del self._many[at]
-            return not many
-        del self._one[at]
+        found = self._keys[at]
+        if isinstance(found, set):
+            found.discard(key)
+            if found:
+                return False
+        elif isinstance(found, _Few):
+            left = _Few(each for each in found if each != key)
+            self._keys[at] = left if len(left) > 1 else left[0]
+            return False
+        del self._keys[at]
         return True
 
     def get(self, at: _At) -> tuple[_Key, ...]:
         """Give the keys under `at`, as they are now."""
-        many = self._many.get(at)
-        if many is not None:
-            return tuple(many)
-        return (self._one[at],) if at in self._one else ()
+        found = self._keys.get(at)
+        if found is None:
+            return ()
+        return tuple(found) if isinstance(found, _Few | set) else (found,)
 
     def __iter__(self) -> Iterator[_At]:
         """Give every value that has a key."""
-        yield from tuple(self._one)
-        yield from tuple(self._many)
+        yield from tuple(self._keys)

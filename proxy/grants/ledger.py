@@ -1,10 +1,9 @@
 """Writes down what hooks and token endpoints allow, so that it can be taken back."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final, Protocol
 
-from proxy.grants.grant import TOKEN, Grant
+from proxy.grants.grant import TOKEN, Grant, More
 from proxy.policy.decision import Allow, Request
 
 LARGEST: Final = 2048
@@ -38,45 +37,45 @@ class Ledger:
 
     def subscribed(self, request: Request, allow: Allow, end_s: int | None) -> None:
         """Note a subscription that was allowed or prolonged until `end_s`."""
-        kept = request if request.data is None else self._lean(request, "subscribe")
-        self._holder.hold(_grant(request.client or "", kept, allow, end_s))
+        more = None if request.data is None else self._more(request, "subscribe")
+        self._holder.hold(_grant(request.client or "", request, allow, end_s, more=more))
 
     def minted(self, request: Request, allow: Allow, token: str, usable_s: int, end_s: int | None) -> None:
         """Note a token: its `jti`, until when it can be used, and when what it opens ends, in epoch seconds."""
         if request.channel is None:
             self._connection(TOKEN + token, request, allow, end_s, usable_s)
         else:
-            self._holder.hold(_grant(TOKEN + token, request, allow, end_s, usable_s))
+            self._holder.hold(_grant(TOKEN + token, request, allow, end_s, usable_s=usable_s))
 
     def ended(self, client: str, channel: str) -> None:
         """Note that a connection (channel `""`) or a subscription was not prolonged."""
         self._holder.release(client, channel)
 
     def _connection(self, holder: str, request: Request, allow: Allow, end_s: int | None, usable_s: int | None = None) -> None:
-        self._holder.hold(_grant(holder, self._lean(request, "connect"), allow, end_s, usable_s))
+        self._holder.hold(_grant(holder, request, allow, end_s, usable_s=usable_s, more=self._more(request, "connect")))
         for channel, found in (allow.channels or {}).items():
-            subscription = Request(
-                op="subscribe",
-                user=request.user,
-                channel=channel,
-                client=request.client,
-                meta=request.meta,
-                timestamp_ms=request.timestamp_ms,
-            )
-            self._holder.hold(_grant(holder, subscription, found, None, usable_s))  # it ends with the connection
+            asked = Request(op="subscribe", user=request.user, channel=channel, meta=request.meta, timestamp_ms=request.timestamp_ms)
+            self._holder.hold(_grant(holder, asked, found, None, usable_s=usable_s))  # it ends with the connection
 
-    def _lean(self, request: Request, operation: str) -> Request:
+    def _more(self, request: Request, operation: str) -> More:
         read = self._reads(operation)
-        headers = request.headers if "headers" in read else {}
-        data = request.data if "data" in read and len(str(request.data)) <= LARGEST else None
-        return replace(request, headers=headers, data=data)
+        return More(
+            data=request.data if "data" in read and len(str(request.data)) <= LARGEST else None,
+            ambiguous=request.ambiguous,
+            headers=request.headers if "headers" in read else None,
+            name=request.name,
+            version=request.version,
+        )
 
 
-def _grant(holder: str, request: Request, allow: Allow, end_s: int | None, usable_s: int | None = None) -> Grant:
+def _grant(
+    holder: str, request: Request, allow: Allow, end_s: int | None, *, usable_s: int | None = None, more: More | None = None
+) -> Grant:
     now_ms = request.timestamp_ms or 0
     return Grant(
         holder=holder,
-        request=request,
+        user=request.user or "",
+        channel=request.channel or "",
         rule=allow.rule,
         revision=allow.revision,
         facts=tuple(allow.facts),
@@ -84,4 +83,7 @@ def _grant(holder: str, request: Request, allow: Allow, end_s: int | None, usabl
         since_ms=now_ms,
         decided_ms=now_ms,
         usable_s=usable_s,
+        transport=request.transport,
+        meta=request.meta,
+        more=more,
     )

@@ -7,7 +7,6 @@ from proxy.grants.blocks import Blocks, Store
 from proxy.grants.endings import Endings
 from proxy.grants.grant import TOKEN, Grant
 from proxy.grants.registry import Registry
-from proxy.policy.decision import Request
 from proxy.stores.blocks import Block
 from proxy.wire.connections import Connection
 
@@ -94,14 +93,13 @@ class Orders:
         return [self._connection(grant) for grant, _ in zip((grant for grant in found if grant), range(LISTED), strict=False)]
 
     def _connection(self, grant: Grant) -> Connection:
-        request = grant.request
-        channels = (key[1] for key in self._registry.of_user(request.user or "") if key[0] == grant.holder and key[1])
+        channels = (key[1] for key in self._registry.of_user(grant.user) if key[0] == grant.holder and key[1])
         return Connection(
             client=grant.holder,
-            user=request.user or "",
-            transport=request.transport or "",
-            name=request.name,
-            version=request.version,
+            user=grant.user,
+            transport=grant.transport or "",
+            name=grant.more.name if grant.more else "",
+            version=grant.more.version if grant.more else "",
             channels=tuple(sorted(channels)),
         )
 
@@ -110,10 +108,10 @@ class Orders:
 
 
 def _everything(user: str, now_ms: int, usable_s: int) -> Grant:
-    request = Request(op="connect", user=user)
     return Grant(
         holder=USER + user,
-        request=request,
+        user=user,
+        channel="",
         rule="",
         revision="",
         facts=(),

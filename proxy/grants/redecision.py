@@ -62,7 +62,7 @@ class Redecision:
     def hold(self, grant: Grant) -> None:
         """Keep a new grant; if its ground shifted while it was being decided, it is asked again at once."""
         self._endings.lift(grant)
-        if not (self._registry.hold(grant) and self._gate.current(grant.request.user, grant.revision)):
+        if not (self._registry.hold(grant) and self._gate.current(grant.user, grant.revision)):
             self.ask((grant.key,))
 
     def release(self, holder: str, channel: str) -> None:
@@ -106,8 +106,7 @@ class Redecision:
             return
         self.asked += 1
         now_ms = self._clock()
-        request = replace(grant.request, op="sub_refresh" if grant.channel else "refresh", timestamp_ms=now_ms)
-        decision = await self._gate.decide(request)
+        decision = await self._gate.decide(grant.request(now_ms))
         if self._registry.get(key) is grant:  # else it ended or was renewed, and was decided for that
             self._settle(grant, decision, cause_ms, now_ms)
 

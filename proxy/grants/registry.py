@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from sys import intern
 from typing import Final, TypeAlias
 
 from proxy.grants.grant import TOKEN, Grant, Key
@@ -23,7 +24,9 @@ _Changed: TypeAlias = str | FactKey
 
 
 class Registry:
-    """Grants by key, found by user, channel, rule, fact and topic; `clock` gives epoch milliseconds, `topics` what invalidates a fact.
+    """Grants by key, found by user, channel, rule, fact and topic.
+
+    `clock` gives epoch milliseconds, `topics` what invalidates a fact, which is the same until `relist` is called.
 
     At most `most` are kept. Above that the oldest are forgotten, counted in `evicted`: they live on until their leases end, but no change
     can take them back before.
@@ -40,7 +43,6 @@ class Registry:
         self._rules: Index[str, Key] = Index()
         self._facts: Index[FactKey, Key] = Index()
         self._topics: Index[str, FactKey] = Index()
-        self._named: dict[FactKey, tuple[str, ...]] = {}
         self._tokens: dict[str, Key] = {}
         self._ends: dict[int, list[Key]] = {}
         self._dropped: dict[_Changed, int] = {}
@@ -61,12 +63,13 @@ class Registry:
         if before is None:
             if len(self._grants) >= self._most:
                 self._evict()
-        elif (before.facts, before.rule, before.request.user) == (grant.facts, grant.rule, grant.request.user):
+        elif (before.facts, before.rule, before.user) == (grant.facts, grant.rule, grant.user):
             self._replace(key, before, grant)
             return self._current(grant)
         else:
             self.drop(key)
         self._share(grant)
+        key = grant.key
         self._grants[key] = grant
         self._enter(key, grant)
         if grant.end_s is not None:
@@ -78,13 +81,12 @@ class Registry:
         grant = self._grants.pop(key, None)
         if grant is None:
             return
-        request = grant.request
         if self._tokens.get(grant.holder) == key:
             del self._tokens[grant.holder]
-        self._users.discard(request.user or "", key)
+        self._users.discard(grant.user, key)
         self._rules.discard(grant.rule, key)
-        if request.channel is not None:
-            self._channels.discard(request.channel, key)
+        if grant.channel:
+            self._channels.discard(grant.channel, key)
         for fact in grant.facts:
             if self._facts.discard(fact, key):
                 self._unlist(fact)
@@ -96,7 +98,7 @@ class Registry:
             return
         self.drop(key)
         if not key[1]:
-            for other in self.of_user(grant.request.user or ""):
+            for other in self.of_user(grant.user):
                 if other[0] == key[0]:
                     self.drop(other)
 
@@ -146,8 +148,8 @@ class Registry:
 
     def relist(self) -> None:
         """Find out anew which topics invalidate the facts, since they are declared otherwise."""
-        for fact in tuple(self._facts):
-            self._unlist(fact)
+        self._topics = Index()
+        for fact in self._facts:
             self._list(fact)
 
     def expire(self) -> int:
@@ -164,38 +166,43 @@ class Registry:
         return gone
 
     def _share(self, grant: Grant) -> None:
-        """Let a subscription refer to what its connection has, instead of an equal copy: half of its memory."""
-        connection = self._grants.get((grant.holder, ""))
-        if connection is None:
-            return
-        own, shared = grant.request, connection.request
-        grant.holder = connection.holder
-        own.client = shared.client if own.client == shared.client else own.client
-        own.user = shared.user if own.user == shared.user else own.user
-        own.meta = shared.meta if own.meta == shared.meta else own.meta
+        """Let a grant refer to what others have, instead of to equal copies: half of its memory."""
+        grant.holder, grant.user, grant.channel = intern(grant.holder), intern(grant.user), intern(grant.channel)
+        if grant.transport:
+            grant.transport = intern(grant.transport)
+        grant.facts = tuple(map(self._known, grant.facts))
+        connection = self._grants.get((grant.holder, "")) if grant.channel else None
+        if connection is not None and connection.meta == grant.meta:
+            grant.meta = connection.meta
+
+    def _known(self, fact: FactKey) -> FactKey:
+        for key in self._facts.get(fact)[:1]:
+            return next(each for each in self._grants[key].facts if each == fact)
+        return tuple(intern(each) if isinstance(each, str) else each for each in fact)
 
     def _enter(self, key: Key, grant: Grant) -> None:
-        request = grant.request
         if grant.minted:
             self._tokens.setdefault(grant.holder, key)  # of a connection's token, that of the connection, which comes first
-        self._users.add(request.user or "", key)
+        self._users.add(grant.user, key)
         self._rules.add(grant.rule, key)
-        if request.channel is not None:
-            self._channels.add(request.channel, key)
+        if grant.channel:
+            self._channels.add(grant.channel, key)
         for fact in grant.facts:
             if self._facts.add(fact, key):
                 self._list(fact)
 
     def _list(self, fact: FactKey) -> None:
-        topics = self._named[fact] = tuple(self._topics_of(fact))
-        for topic in topics:
-            self._topics.add(topic, fact)
+        for topic in self._topics_of(fact):
+            self._topics.add(intern(topic), fact)
 
     def _unlist(self, fact: FactKey) -> None:
-        for topic in self._named.pop(fact):
+        for topic in self._topics_of(fact):
             self._topics.discard(topic, fact)
 
     def _replace(self, key: Key, before: Grant, grant: Grant) -> None:
+        grant.holder, grant.user, grant.channel, grant.facts = before.holder, before.user, before.channel, before.facts
+        grant.transport = before.transport if before.transport == grant.transport else grant.transport
+        grant.meta = before.meta if before.meta == grant.meta else grant.meta
         self._grants[key] = grant
         if grant.end_s is not None and (before.end_s is None or grant.end_s // STEP_S != before.end_s // STEP_S):
             self._ends.setdefault(grant.end_s // STEP_S, []).append(key)
@@ -213,7 +220,7 @@ class Registry:
         return not any(self._changed(fact, grant.decided_ms) for fact in grant.facts)
 
     def _changed(self, fact: FactKey, since_ms: int) -> bool:
-        changes: list[_Changed] = [fact[:1], *self._named.get(fact, ())]
+        changes: list[_Changed] = [fact[:1], *self._topics_of(fact)]
         return any(self._dropped.get(change, -1) >= since_ms for change in changes)
 
     def _note(self, change: _Changed, now_ms: int) -> None:

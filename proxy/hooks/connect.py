@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from proxy.hooks import leases
 from proxy.hooks.answers import Answers
 from proxy.hooks.ports import Clock, Decider, Identifier, Ledger, Watch
-from proxy.identity.chain import Credentials, Refusal
+from proxy.identity.chain import NOBODY, Credentials, Refusal
 from proxy.policy.decision import UNCHANGED, Allow, Deny, Request
 from proxy.policy.policy import Person
 from proxy.wire.read import ambiguous
@@ -26,8 +26,25 @@ class Connect:
 
     async def __call__(self, request: ConnectRequest, headers: Mapping[str, str] | None) -> ConnectReply:
         """Answer the hook; `headers` is None when a credential is repeated, which makes its bearer nobody."""
-        person = await self._identify(request, headers)
-        now_ms = self._clock()
+        person = NOBODY if headers is None else await self._chain.identify(_shown(request, headers))
+        asked = self._ask(request, headers, person)
+        if isinstance(person, Refusal):
+            return self._unknown(person, asked)
+        return self._reply(await self._gate.decide(asked), asked, person)
+
+    def now(self, request: ConnectRequest, headers: Mapping[str, str] | None) -> ConnectReply | None:
+        """Answer as the call does if nothing has to be waited for, else None; nothing has happened then."""
+        person = NOBODY if headers is None else self._chain.known(_shown(request, headers))
+        if person is None:
+            return None
+        asked = self._ask(request, headers, person)
+        if isinstance(person, Refusal):
+            return self._unknown(person, asked)
+        found = self._gate.now(asked)
+        return None if found is None else self._reply(found, asked, person)
+
+    def _ask(self, request: ConnectRequest, headers: Mapping[str, str] | None, person: Person | Refusal) -> Request:
+        """What the gate is asked."""
         asked = Request(
             op="connect",
             client=request.client,
@@ -37,26 +54,28 @@ class Connect:
             headers=headers or {},
             name=request.name,
             version=request.version,
-            timestamp_ms=now_ms,
+            timestamp_ms=self._clock(),
         )
-        if isinstance(person, Refusal):
-            deny = Deny(reason=person.reason)
-            self._watch(asked, deny)
-            return self._answers.connection(deny)
-        asked.user, asked.meta = person.user, person.meta
-        decision = await self._gate.decide(asked)
-        if not isinstance(decision, Allow):
-            return self._answers.connection(decision)
-        ends = [each for each in (leases.end(decision, now_ms), person.expires_at) if each is not None]
-        end = min(ends, default=None)
-        self._ledger.connected(asked, decision, end)
-        return _connected(person, decision, end)
+        if isinstance(person, Person):
+            asked.user, asked.meta = person.user, person.meta
+        return asked
 
-    async def _identify(self, request: ConnectRequest, headers: Mapping[str, str] | None) -> Person | Refusal:
-        if headers is None:
-            return Refusal(reason="no_identity")
-        shown = Credentials(headers=headers, data=request.data, name=request.name, version=request.version)
-        return await self._chain.identify(shown)
+    def _unknown(self, refusal: Refusal, asked: Request) -> ConnectReply:
+        deny = Deny(reason=refusal.reason)
+        self._watch(asked, deny)
+        return self._answers.connection(deny)
+
+    def _reply(self, found: Allow | Deny, asked: Request, person: Person) -> ConnectReply:
+        if not isinstance(found, Allow):
+            return self._answers.connection(found)
+        ends = [each for each in (leases.end(found, asked.timestamp_ms or 0), person.expires_at) if each is not None]
+        end = min(ends, default=None)
+        self._ledger.connected(asked, found, end)
+        return _connected(person, found, end)
+
+
+def _shown(request: ConnectRequest, headers: Mapping[str, str]) -> Credentials:
+    return Credentials(headers=headers, data=request.data, name=request.name, version=request.version)
 
 
 def _connected(person: Person, allow: Allow, end: int | None) -> Connected:

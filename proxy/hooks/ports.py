@@ -34,6 +34,9 @@ class Identifier(Protocol):
     async def identify(self, credentials: Credentials) -> Person | Refusal:
         """Find out who shows these credentials."""
 
+    def known(self, credentials: Credentials) -> Person | Refusal | None:
+        """Find it out as `identify` does if nobody has to be asked, else None; never waits."""
+
     async def recall(self, credentials: Credentials, user: str) -> Person | Refusal | None:
         """Find out who shows them now, since `user` was connected by them; None when they say nothing."""
 

@@ -4,8 +4,8 @@ import asyncio
 import copy
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
-from typing import Literal
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Literal, TypeVar
 
 from proxy.errors import FactFault
 from proxy.identity.guest import GUEST
@@ -16,6 +16,8 @@ from proxy.identity.session import Session
 from proxy.policy.declared import HttpIdentity, Identity, JwtIdentity, Place
 from proxy.policy.policy import Person, Policy, Seen
 from proxy.stores.remote import Remote
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class Chain:
         links = [_link(identity, policy, variables, clock) for identity in policy.identities]
         self._links = [link for link in links if link]
         self._issuers = {link.issuer for link in self._links if isinstance(link, Tokens)}
+        self._alone = all(isinstance(link, Tokens) and isinstance(link.keys, Fixed) for link in self._links)
 
     def under(self, policy: Policy) -> "Chain":
         """The same chain for a policy that declares the same identities and applications: it keeps its keys and connections."""
@@ -68,6 +71,10 @@ class Chain:
         """Who it is. The guest is a person with the user `""`; without a guest identity, no credential is a refusal."""
         found, _ = await self._ask(credentials)
         return found or (GUEST if self._policy.guests else NOBODY)
+
+    def known(self, credentials: Credentials) -> Person | Refusal | None:
+        """Who it is, as `identify` says, None where an identity asks others; never waits."""
+        return result(self.identify(credentials)) if self._alone else None
 
     async def recall(self, credentials: Credentials, user: str) -> Person | Refusal | None:
         """Who it is now whom a connection was granted to as `user`; None when nothing is shown that could say it.
@@ -121,6 +128,17 @@ class Chain:
         if person is None or (person.expires_at is not None and person.expires_at <= self._clock()):
             return NOBODY
         return person
+
+
+def result(work: Coroutine[object, None, T]) -> T:
+    """What is the result of something that does not wait; raises `RuntimeError` for what does, and ends it."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    work.close()
+    raise RuntimeError("it waits")
 
 
 def find(place: Place, credentials: Credentials) -> str:

@@ -163,13 +163,10 @@ class Tokens:
 def read(token: str) -> Signed | None:
     """Take a token apart; None for what is none, and for a head with two readings or extensions that are not known here."""
     found = _SHAPE.fullmatch(token)
-    try:
-        head = _members(_decoded(found[1])) if found else None
-        if not found or head is None or any(name in head for name in _UNKNOWN_EXTENSIONS):
-            return None
-        payload, signature = _decoded(found[2]), _decoded(found[3])
-    except ValueError:
+    head = _members(_decoded(found[1])) if found else None
+    if not found or head is None or any(name in head for name in _UNKNOWN_EXTENSIONS):
         return None
+    payload, signature = _decoded(found[2]), _decoded(found[3])
     named, kid = head.get("alg"), head.get("kid")
     if not isinstance(named, str) or not (kid is None or isinstance(kid, str)):
         return None

@@ -46,6 +46,7 @@ class Policy:
         self.identities, self.services, self.logging = checked.identities, checked.services, checked.logging
         self.answers = {method: plan.answer.kind for method, plan in checked.plans.rpcs.items()}
         self.meta = checked.meta
+        self.claims = checked.claims
         self.guests = any(isinstance(i, GuestIdentity) for i in self.identities)
         fit = fitter(checked.meta) if checked.meta is not None else None
         compile_all(book, fit)

@@ -159,7 +159,7 @@ def _operation(case: As | ServiceCase, node: Expect) -> str:
     known = _METHODS if service else _PEOPLE
     if op not in known:
         raise object_to("unknown-operation", node.operation.at, f'there is no operation "{op}" here', meant(op, known))
-    fields, required = _fields(op, service=service)
+    fields, required = behind(op, service=service)
     if node.target is None and required:
         raise object_to("syntax", node.operation.at, f"{op} needs a {fields}", f'write {op} "…"')
     if node.target is not None and not fields:
@@ -167,7 +167,7 @@ def _operation(case: As | ServiceCase, node: Expect) -> str:
     return op
 
 
-def _fields(op: str, *, service: bool) -> tuple[str, bool]:
+def behind(op: str, *, service: bool) -> tuple[str, bool]:
     """What stands behind an operation, and whether it must."""
     if service and op == _EXPLAIN:
         return "channel", False

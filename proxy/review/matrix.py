@@ -28,13 +28,24 @@ def loose(policy: Policy) -> Decider:
 
 def draw(decider: Decider, node: Matrix, facts: Fixtures, meter: Meter) -> str:
     """The matrix as it is: a row for each user, for each operation its first letter, or `-` where it is refused."""
-    table = [["", *(_label(channel.value) for channel in node.channels)]]
+    table = [["", *(label(channel.value) for channel in node.channels)]]
     for user in node.users:
         requests = ([user_request(word.text, user.value, channel.value) for word in node.operations] for channel in node.channels)
-        table.append([_label(user.value), *("".join(_letter(decider, request, facts, meter) for request in cell) for cell in requests)])
+        table.append([label(user.value), *("".join(_letter(decider, request, facts, meter) for request in cell) for cell in requests)])
+    return "".join(f"{row}\n" for row in aligned(table))
+
+
+def aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The rows of a table as lines, each column as wide as it must be."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    rows = [_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
-    return "".join(f"{row.rstrip()}\n" for row in rows)
+    for row in table:
+        yield _GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def label(text: str) -> str:
+    """A user or channel as it is, or quoted where it would not be one word."""
+    plain = text.isprintable() and text.split() == [text] and not text.startswith('"')
+    return text if plain else quoted(text)
 
 
 def alike(expected: str, drawn: str) -> bool:
@@ -74,12 +85,6 @@ def _letter(decider: Decider, request: Request, facts: Fixtures, meter: Meter) -
     found = cast("Allow | Deny", Decision(decider, request, facts, {}, meter.watch).decide())
     meter.note(found)
     return request.op[0] if isinstance(found, Allow) else "-"
-
-
-def _label(text: str) -> str:
-    """A user or channel as it is, or quoted where it would not be one word."""
-    plain = text.isprintable() and text.split() == [text] and not text.startswith('"')
-    return text if plain else quoted(text)
 
 
 def _cells(text: str) -> list[list[str]]:

@@ -184,7 +184,10 @@ MORE = "--request says more, not who asks for what: that is said by --user or --
         ((*SUBSCRIBE, "--request", '{"headers": 1}'), '"headers" must be a map of strings'),
         ((*SUBSCRIBE, "--facts", "1"), "--facts must be a JSON object"),
         ((*SUBSCRIBE, "--facts", '{"levle(1)": 1}'), 'the policy has no fact "levle" (did you mean "level"?)'),
-        ((*SUBSCRIBE, "--fixtures", "nowhere"), "[Errno 2] No such file or directory: 'nowhere'"),
+        (
+            (*SUBSCRIBE, "--fixtures", "nowhere"),
+            "nowhere cannot be read: No such file or directory; name a file with fixtures, such as a *.test.policy",
+        ),
         (("--log", "nowhere"), "[Errno 2] No such file or directory: 'nowhere'"),
         (
             (*SUBSCRIBE, "--live", "--key", "NO_KEY"),

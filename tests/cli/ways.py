@@ -13,8 +13,9 @@ from uvicorn.server import ServerState
 from proxy.app import Service
 from proxy.cli.server import _config
 from proxy.cli.swift import Swift
+from proxy.edge.flight import Flight
 from proxy.edge.hooks import Door, Endpoint, Event, Raw
-from proxy.edge.metrics import Flight, Meter
+from proxy.edge.metrics import Meter
 from proxy.errors import Fault, Malformed
 from proxy.gate import Gate
 from proxy.hooks.answers import Answers
@@ -63,7 +64,7 @@ class Echo:
             raise ZeroDivisionError
         return asked
 
-    def now(self, asked: Asked) -> Reply | None:
+    def now(self, asked: Asked, _raw: Raw) -> Reply | None:
         return None if "wait" in asked else self.told(asked)
 
     async def reply(self, asked: Asked, _raw: Raw) -> Reply:
@@ -100,9 +101,16 @@ class Site(Service):
             self._at(Event(name="slow", decode=echo.decode, reply=echo.reply)),
             self._at(Event(name="refresh", decode=echo.decode, reply=echo.reply, undecided=echo.undecided)),
             self._at(Event(name="renew", decode=echo.decode, reply=echo.reply, now=echo.now, undecided=echo.undecided)),
-            self._at(Event(name="subscribe", decode=decode_subscribe, reply=lambda asked, _: subscribe(asked), now=subscribe.now)),
+            self._at(
+                Event(
+                    name="subscribe",
+                    decode=decode_subscribe,
+                    reply=lambda asked, _: subscribe(asked),
+                    now=lambda asked, _: subscribe.now(asked),
+                )
+            ),
         )
-        super().__init__(dict(hooks), rest, (), lambda: None)
+        super().__init__(dict(hooks), {}, rest, (), lambda: None)
 
     def _at(self, event: Event[Any]) -> tuple[str, Endpoint[Any]]:
         self._meters.append(Meter(event.name))

@@ -12,7 +12,8 @@ from proxy.delivery.batcher import Batcher
 from proxy.delivery.http import Server
 from proxy.delivery.outbox import Outbox
 from proxy.edge.backlog import Backlog
-from proxy.edge.metrics import OUTCOMES, Flight, Metrics
+from proxy.edge.flight import Flight
+from proxy.edge.metrics import OUTCOMES, Metrics
 from proxy.policy.declared import Variable
 from proxy.review import online
 from proxy.settings import Settings

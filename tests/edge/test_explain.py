@@ -7,8 +7,8 @@ import pytest
 from starlette.applications import Starlette
 
 from proxy.edge import explain
+from proxy.edge.flight import Flight
 from proxy.edge.intake import Intake
-from proxy.edge.metrics import Flight
 from proxy.errors import Malformed
 from proxy.gate import Gate
 from proxy.gateway.keys import Keys

@@ -6,8 +6,8 @@ import pytest
 from starlette.applications import Starlette
 
 from proxy.edge import gateway
+from proxy.edge.flight import Flight
 from proxy.edge.intake import Intake
-from proxy.edge.metrics import Flight
 from proxy.errors import Fault, Overload
 from proxy.gate import Gate
 from proxy.gateway.api import Gateway

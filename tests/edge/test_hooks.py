@@ -1,11 +1,14 @@
+import asyncio
 import json
 import logging
 from collections.abc import Sequence
 
 import pytest
 
+from proxy.edge import hooks
+from proxy.edge.flight import CROWD, RESERVE, Flight
 from proxy.edge.hooks import Door, Endpoint, Event, Raw
-from proxy.edge.metrics import Flight, Meter
+from proxy.edge.metrics import Meter
 from proxy.errors import Fault
 from proxy.wire.read import document
 from proxy.wire.replies import Answered, Expired, Refreshed, Refused, Reply
@@ -31,10 +34,17 @@ class Echo:
         if "fault" in asked:
             message = "the store is away"
             raise Fault(message)
+        if "stuck" in asked:
+            await asyncio.Event().wait()
+        if "late" in asked:
+            raise TimeoutError
         if "bug" in asked:
             message = f"unexpected {asked}"
             raise ValueError(message)
         return Refused(code=103, message="no") if "no" in asked else Answered(data=asked)
+
+    def now(self, asked: dict[str, object], _raw: Raw) -> Reply | None:
+        return Answered(data=asked) if "now" in asked else None
 
     def undecided(self, asked: dict[str, object]) -> Reply:
         if "worse" in asked:
@@ -43,18 +53,26 @@ class Echo:
 
 
 class Scene:
-    def __init__(self, *, refresh: bool = False, most: int = 8) -> None:
+    def __init__(self, *, refresh: bool = False, most: int = 8, now: bool = False, lasts: bool = False) -> None:
         self.echo = Echo()
-        self.flight = Flight(most)
+        self.clock_s = 100.0
+        self.flight = Flight(most, 1.0, lambda: self.clock_s)
         self.meter = Meter("echo")
         undecided = self.echo.undecided if refresh else None
-        event = Event(name="echo", decode=document, reply=self.echo.reply, undecided=undecided)
+        at_hand = self.echo.now if now else None
+        event = Event(name="echo", decode=document, reply=self.echo.reply, undecided=undecided, now=at_hand, lasts=lasts)
         self.app = Endpoint(event, Door([SECRET, PREVIOUS], 64), self.flight, self.meter)
 
     async def post(self, *chunks: bytes | None, headers: Sequence[tuple[bytes, bytes]] = KNOWN, method: str = "POST") -> Got:
         got = await call(self.app, chunks, headers, method=method)
         assert self.flight.count == 0
         return got
+
+    def queue(self, seconds: float) -> None:
+        """Have others wait for so long."""
+        for _ in range(CROWD):
+            self.flight.begin()
+        self.clock_s += seconds
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -195,3 +213,64 @@ async def test_what_is_in_work_is_counted() -> None:
     counts = []
     await call(scene.app, [b"{}"], KNOWN, reading=lambda: counts.append(scene.flight.count))
     assert counts == [1]
+
+
+async def test_a_refresh_may_exceed_the_limit_by_the_reserve() -> None:
+    scene = Scene(refresh=True, most=RESERVE)
+    scene.flight.count = RESERVE
+    got = await call(scene.app, [b'{"a":1}'], KNOWN)
+    assert (got.json, scene.outcomes) == ({"result": {"data": {"a": 1}}}, {"allowed": 1})
+    scene.flight.count += 1
+    await call(scene.app, [b"{}"], KNOWN)
+    assert scene.outcomes == {"allowed": 1, "overload": 1}
+
+
+async def test_while_others_wait_for_too_long_a_hook_is_told_to_come_later() -> None:
+    scene = Scene()
+    scene.queue(1.0)
+    assert (await scene.post(b'{"a":1}')).json == {"result": {"data": {"a": 1}}}
+    scene.clock_s += 0.1
+    assert (await scene.post(b'{"a":1}')).json == OVERLOAD
+    assert (len(scene.echo.asked), scene.outcomes) == (1, {"allowed": 1, "overload": 1})
+
+
+async def test_while_others_wait_for_too_long_what_is_at_hand_is_answered() -> None:
+    scene = Scene(now=True)
+    scene.queue(2)
+    assert (await scene.post(b'{"now":1}')).json == {"result": {"data": {"now": 1}}}
+    assert (await scene.post(b'{"a":1}')).json == OVERLOAD
+    assert not scene.echo.asked
+
+
+async def test_while_others_wait_for_too_long_a_refresh_is_decided() -> None:
+    scene = Scene(refresh=True)
+    scene.queue(60)
+    assert (await scene.post(b'{"a":1}')).json == {"result": {"data": {"a": 1}}}
+
+
+async def test_a_refresh_that_takes_too_long_is_answered_without_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks, "PATIENCE_S", 0)
+    scene = Scene(refresh=True)
+    assert (await scene.post(b'{"stuck":1,"live":1}')).json == {"result": {"expire_at": 1_800_000_000}}
+    assert scene.outcomes == {"overload": 1}
+    assert (scene.flight.oldest_s, scene.flight.late()) == (0, False)
+
+
+@pytest.mark.parametrize(("scene", "waits"), [(Scene(), 1), (Scene(lasts=True), 0)], ids=["decided here", "answered elsewhere"])
+async def test_what_is_decided_here_counts_as_waiting(scene: Scene, waits: int) -> None:
+    task = asyncio.create_task(call(scene.app, [b'{"stuck":1}'], KNOWN))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert scene.echo.asked
+    scene.clock_s += 1
+    assert scene.flight.oldest_s == waits
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert scene.flight.oldest_s == 0
+
+
+@pytest.mark.parametrize(("scene", "outcome"), [(Scene(), "failed"), (Scene(refresh=True), "undecided")], ids=["command", "refresh"])
+async def test_a_lateness_that_nobody_foresaw_is_a_failure(scene: Scene, outcome: str, caplog: pytest.LogCaptureFixture) -> None:
+    await scene.post(b'{"late":1,"live":1}')
+    assert scene.outcomes == {outcome: 1}
+    assert "TimeoutError" in caplog.text

@@ -1,6 +1,7 @@
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.edge.metrics import Flight, Metrics
+from proxy.edge.flight import Flight
+from proxy.edge.metrics import Metrics
 from proxy.policy.decision import Allow, Deny, Request
 
 

@@ -5,7 +5,8 @@ import pytest
 from starlette.applications import Starlette
 
 from proxy.edge import ops
-from proxy.edge.metrics import Flight, Metrics
+from proxy.edge.flight import Flight
+from proxy.edge.metrics import Metrics
 from proxy.errors import DeliveryFault
 
 

@@ -12,8 +12,8 @@ from starlette.types import Message, Scope
 
 from proxy.edge import intake as intake_
 from proxy.edge import tokens
+from proxy.edge.flight import CROWD, Flight
 from proxy.edge.intake import Intake
-from proxy.edge.metrics import Flight
 from proxy.gate import Gate, Limits
 from proxy.identity.chain import Chain, Credentials, Refusal
 from proxy.policy.decision import Allow, Known, Lost, Request
@@ -86,7 +86,8 @@ class Page:
     def __init__(self, most: int = 8, policy: Policy | None = None, limits: Limits | None = None) -> None:
         policy = policy or loaded()
         facts = Shelf({("member", "7", "42"): Known(value=True), ("member", "lost", "42"): Lost(why="timeout")})
-        self.flight = Flight(most)
+        self.clock_s = 100.0
+        self.flight = Flight(most, 1.0, lambda: self.clock_s)
         gate = Gate(policy=policy, source=facts, limits=Purse(1) if limits is None else limits)
         self.chain = Counted(policy, {"IDP_KEY": KEY})
         issuer = Issuer(gate, self.chain, Minter(read("TOKEN_KEY", TOKEN_KEY), 600, 60, epoch_ms), epoch_ms, Blank())
@@ -329,3 +330,28 @@ async def test_a_body_that_does_not_come_is_given_up(page: Page, monkeypatch: py
     await page.app(scope, receive, send)
     assert sent[0]["status"] == 400
     assert b"did not arrive" in sent[1]["body"]
+
+
+@pytest.mark.parametrize(("kind", "body"), [("connection", None), ("subscription", {"channel": "notifications#42"})])
+async def test_while_others_wait_for_too_long_a_page_is_told_to_come_later(page: Page, kind: str, body: object) -> None:
+    for _ in range(CROWD):
+        page.flight.begin()
+    assert (await page.ask(kind, body)).status_code == 200
+    page.clock_s += 1.1
+    got = await page.ask(kind, body)
+    assert (got.status_code, got.headers["content-type"], got.headers["retry-after"]) == (503, "text/plain; charset=utf-8", "1")
+
+
+async def test_a_page_that_waits_for_its_token_counts_as_waiting(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    identify = page.chain.identify
+
+    async def waiting(credentials: Credentials) -> Person | Refusal:
+        page.clock_s += 0.5
+        seen.append(page.flight.oldest_s)
+        return await identify(credentials)
+
+    monkeypatch.setattr(page.chain, "identify", waiting)
+    await page.ask("connection")
+    await page.ask("subscription", {"channel": "notifications#42"})
+    assert (seen, page.flight.oldest_s) == ([0.5, 0.5], 0)

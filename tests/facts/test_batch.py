@@ -6,6 +6,7 @@ import pytest
 from proxy.errors import Away, FactFault
 from proxy.facts import batch as module
 from proxy.facts.batch import FLIGHTS, Batch
+from proxy.facts.turns import FIRST
 
 
 class Doubling:
@@ -188,3 +189,19 @@ async def test_a_probe_is_the_querys() -> None:
     query = Doubling()
     await Batch(query).probe()
     assert query.probed
+
+
+async def test_renewals_leave_before_what_came_earlier() -> None:
+    query = Doubling()
+    batch = Batch(query)
+    query.gate.clear()
+    tasks = ask(batch, *range(4 * FLIGHTS))
+    await turns()
+    tasks += ask(batch, *range(10, 14))
+    await turns()
+    FIRST.set(True)
+    tasks += ask(batch, 20, 21)
+    await turns()
+    query.gate.set()
+    await asyncio.gather(*tasks)
+    assert query.left[FLIGHTS:] == [[20, 21, 10, 11], [12, 13]]

@@ -63,7 +63,16 @@ async def test_no_more_run_at_once_than_the_lane_is_wide() -> None:
     source.gate.set()
     assert await asyncio.gather(*tasks) == [1] * 5
     assert source.most == 2
-    assert Lane("it")._turns._value == WIDTH
+
+
+async def test_a_lane_is_eight_wide_unless_it_is_said() -> None:
+    lane, source = Lane("it"), Source()
+    source.gate.clear()
+    tasks = [asyncio.create_task(lane.run(source)) for _ in range(WIDTH + 1)]
+    await turns()
+    assert source.running == WIDTH == 8
+    source.gate.set()
+    await asyncio.gather(*tasks)
 
 
 async def test_a_full_queue_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from proxy.grants.endings import Endings
 from proxy.grants.grant import TOKEN, Grant
 from proxy.grants.redecision import Redecision
 from proxy.grants.registry import Registry
-from proxy.policy.decision import FactKey, Known, Lost, Request
+from proxy.policy.decision import FactKey, Known, Lost
 from proxy.policy.load import load
 from proxy.policy.policy import Policy
 from proxy.wire.api import ApiError, Command, Outcome, Result
@@ -113,28 +113,26 @@ class Scene:
 
     def connection(self, client: str, user: str, **more: object) -> Grant:
         """A connection that is held; ten seconds old."""
-        return self._held(client, Request(op="connect", user=user, client=client), "connect/default", **more)
+        return self._held(client, user, "", "connect/default", **more)
 
     def subscription(self, client: str, user: str, channel: str, **more: object) -> Grant:
         """A subscription that is held."""
         rule = f"{channel.split(':', maxsplit=1)[0]}:{{d}}/subscribe/1"
-        return self._held(client, Request(op="subscribe", user=user, client=client, channel=channel), rule, **more)
+        return self._held(client, user, channel, rule, **more)
 
     def token(self, user: str, channel: str | None = None, usable_s: int = 60) -> Grant:
         """A token that is held, usable for so many seconds."""
-        op = "subscribe" if channel else "connect"
-        request = Request(op=op, user=user, channel=channel)
         end_s = self.clock.now // 1000 + usable_s
-        return self._held(f"{TOKEN}{user}{channel}", request, "connect/default", usable_s=end_s, end_s=end_s)
+        return self._held(f"{TOKEN}{user}{channel}", user, channel or "", "connect/default", usable_s=end_s, end_s=end_s)
 
-    def _held(self, holder: str, request: Request, rule: str, **more: object) -> Grant:
-        facts: list[FactKey] = [("account", request.user)]
-        if request.channel and request.channel.startswith("doc:"):
-            facts.append(("member", request.channel[4:], request.user))
+    def _held(self, holder: str, user: str, channel: str, rule: str, **more: object) -> Grant:
+        facts: list[FactKey] = [("account", user)]
+        if channel.startswith("doc:"):
+            facts.append(("member", channel[4:], user))
         since_ms = self.clock.now - 10_000
         made = {"end_s": None, "since_ms": since_ms, "decided_ms": since_ms, "facts": tuple(facts), **more}
         made = {"revision": self.gate.policy.revision, **made}
-        grant = Grant(holder=holder, request=request, rule=rule, **made)  # type: ignore[arg-type]  # as the callers give it
+        grant = Grant(holder=holder, user=user, channel=channel, rule=rule, **made)  # type: ignore[arg-type]  # as the callers give it
         self.redecision.hold(grant)
         return grant
 

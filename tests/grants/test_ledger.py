@@ -37,18 +37,19 @@ def test_a_connection_is_held_with_what_it_rests_on_and_with_its_subscriptions()
     assert (connection.rule, connection.revision, connection.facts, connection.end_s) == ("a/b/c", "r", (ACCOUNT,), 1_700_000_060)
     assert (connection.since_ms, connection.decided_ms) == (NOW, NOW)
     assert (subscription.facts, subscription.end_s) == ((MEMBER,), None)
-    expected = Request(op="subscribe", user="42", client="c1", channel="doc:7", meta={"a": 1}, timestamp_ms=NOW)
-    assert subscription.request == expected
+    expected = Request(op="sub_refresh", user="42", client="c1", channel="doc:7", meta={"a": 1}, timestamp_ms=NOW + 5)
+    assert subscription.request(NOW + 5) == expected
 
 
 def test_headers_and_payload_are_kept_only_if_rules_look_at_them() -> None:
     asked = connect(data={"token": "secret"})
-    for read, headers, data in (((), {}, None), (("headers",), {"origin": "o"}, None), (("data",), {}, {"token": "secret"})):
+    for read, headers, data in (((), None, None), (("headers",), {"origin": "o"}, None), (("data",), None, {"token": "secret"})):
         desk = Desk(*read)
         desk.ledger.connected(asked, allow(), None)
         grant = desk.registry.get(("c1", ""))
         assert grant
-        assert (grant.request.headers, grant.request.data) == (headers, data)
+        again = grant.request(NOW)
+        assert (again.op, again.headers, again.data) == ("refresh", headers, data)
     assert asked.data == {"token": "secret"}
 
 
@@ -60,7 +61,7 @@ def test_a_long_payload_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     kept, dropped = desk.registry.get(("c1", "doc:7")), desk.registry.get(("c1", "doc:8"))
     assert kept
     assert dropped
-    assert (kept.request.data, dropped.request.data) == ("x" * 8, None)
+    assert (kept.request(NOW).data, dropped.request(NOW).data) == ("x" * 8, None)
 
 
 def test_a_token_is_held_by_its_name_with_the_subscriptions_of_its_connection() -> None:
@@ -90,3 +91,18 @@ def test_what_was_not_prolonged_is_forgotten_a_connection_with_its_subscriptions
     desk.ledger.ended("c1", "")
     desk.ledger.ended("unknown", "")
     assert set(desk.registry.keys()) == {("c2", "")}
+
+
+def test_what_a_grant_is_decided_by_again_is_what_it_was_decided_by() -> None:
+    desk = Desk("headers", "data")
+    asked = connect(op="refresh", transport="sse", data={"a": 1}, ambiguous=True, meta={"m": 1}, name="js", version="5")
+    desk.ledger.connected(asked, allow(), None)
+    asked.op, asked.channel, asked.headers = "sub_refresh", "doc:7", None
+    desk.ledger.subscribed(asked, allow(), None)
+    connection, subscription = desk.registry.get(("c1", "")), desk.registry.get(("c1", "doc:7"))
+    assert connection
+    assert subscription
+    assert connection.request(NOW) == connect(
+        op="refresh", transport="sse", data={"a": 1}, ambiguous=True, meta={"m": 1}, name="js", version="5"
+    )
+    assert subscription.request(NOW) == asked

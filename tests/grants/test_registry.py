@@ -2,7 +2,7 @@ import pytest
 
 from proxy.grants.grant import Grant
 from proxy.grants.registry import RECENT_S, SLACK_S, STEP_S, Registry
-from proxy.policy.decision import FactKey, Request
+from proxy.policy.decision import FactKey
 from tests.grants.scene import Clock, topics
 
 ACCOUNT: FactKey = ("account", "42")
@@ -12,9 +12,8 @@ MEMBER: FactKey = ("member", "7", "42")
 def made(client: str = "c", channel: str | None = None, clock: Clock | None = None, **more: object) -> Grant:
     now_ms = (clock or Clock()).now
     user = str(more.pop("user", "42"))
-    request = Request(op="subscribe", user=user, client=client, channel=channel, meta=more.pop("meta", None))
     parts = {"rule": "connect/default", "facts": (ACCOUNT,), "end_s": None, **more}
-    return Grant(holder=client, request=request, revision="r", since_ms=now_ms, decided_ms=now_ms, **parts)  # type: ignore[arg-type]  # as given
+    return Grant(holder=client, user=user, channel=channel or "", revision="r", since_ms=now_ms, decided_ms=now_ms, **parts)  # type: ignore[arg-type]  # as given
 
 
 def test_a_grant_is_found_by_user_channel_rule_and_topic() -> None:
@@ -149,5 +148,5 @@ def test_subscriptions_share_what_their_connection_has() -> None:
     same, other = made(channel="doc:7", meta={"roles": ["a"]}), made(channel="doc:8", user="43", meta={"roles": ["b"]})
     for grant in (connection, same, other):
         registry.hold(grant)
-    assert same.request.meta is connection.request.meta
-    assert (other.request.user, other.request.meta) == ("43", {"roles": ["b"]})
+    assert same.meta is connection.meta
+    assert (other.user, other.meta) == ("43", {"roles": ["b"]})

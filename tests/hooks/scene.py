@@ -176,6 +176,9 @@ class Recalled:
     async def identify(self, _credentials: Credentials) -> Person | Refusal:
         return self.person or NOBODY
 
+    def known(self, _credentials: Credentials) -> Person | Refusal | None:
+        return self.person
+
     async def recall(self, credentials: Credentials, user: str) -> Person | Refusal | None:
         self.asked.append((credentials, user))
         return self.person

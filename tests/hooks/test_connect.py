@@ -13,6 +13,11 @@ ORIGIN = {"origin": "https://app.example.org"}
 SECOND = NOW // 1000
 
 
+class Cold(Oracle):
+    def now(self, request: Request) -> None:
+        self.asked.append(request)
+
+
 def connect(watch: Watched | None = None, book: Book | None = None) -> Connect:
     chain = Chain(policy(), {"IDP_KEY": KEY}, lambda: SECOND)
     return Connect(gate(), chain, Answers(), clock, watch or Watched(), book or Book())
@@ -116,3 +121,24 @@ async def test_connect_data_with_two_readings_is_marked() -> None:
 async def test_a_connection_without_any_end_has_none() -> None:
     hook = Connect(Oracle(allow(info={"of": "rule"})), Recalled(Person(user="7", info=1)), Answers(), clock, Watched(), Book())
     assert written(await hook(asked(), {}))["result"] == {"user": "7", "info": {"of": "rule"}}
+
+
+async def test_at_once_a_connection_is_answered_as_it_is_otherwise() -> None:
+    bearers = [ORIGIN | {"authorization": f"Bearer {each}"} for each in (token(), token(aud="other"))]
+    for headers in (ORIGIN, {}, None, *bearers):
+        books, watches = [Book(), Book()], [Watched(), Watched()]
+        waited = await connect(watches[0], books[0])(asked(), headers)
+        at_once = connect(watches[1], books[1]).now(asked(), headers)
+        assert at_once is not None
+        assert written(at_once) == written(waited)
+        assert books[0].entries == books[1].entries
+        assert watches[0].seen == watches[1].seen
+
+
+def test_what_has_to_be_waited_for_is_not_answered_at_once() -> None:
+    book, watch = Book(), Watched()
+    unknown = Connect(Oracle(allow()), Recalled(None), Answers(), clock, watch, book)
+    assert unknown.now(asked(), {}) is None
+    cold = Connect(Cold(allow()), Recalled(Person(user="7")), Answers(), clock, watch, book)
+    assert cold.now(asked(), {}) is None
+    assert (book.entries, watch.seen) == ([], [])

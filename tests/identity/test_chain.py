@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -5,7 +6,7 @@ import jwt
 import pytest
 
 from proxy.errors import SetupFault
-from proxy.identity.chain import Chain, Credentials, Refusal, find
+from proxy.identity.chain import Chain, Credentials, Refusal, find, result
 from proxy.policy.declared import Place
 from proxy.policy.load import load
 from proxy.policy.policy import Person, Policy
@@ -297,3 +298,22 @@ async def test_a_chain_under_another_policy_keeps_what_it_knows_and_describes_pe
         assert first.shares(second)
         assert not first.shares(Chain(before, {"APP_URL": at.url}))
         await first.close()
+
+
+@pytest.mark.parametrize("shows", [{}, {"authorization": "a"}, {"x_token": "b"}, {"authorization": "b"}])
+async def test_with_keys_of_its_own_a_chain_knows_at_once_what_it_would_find_out(shows: Mapping[str, str]) -> None:
+    headers = {name: f"Bearer {token(of)}" if name == "authorization" else token(of) for name, of in shows.items()}
+    for identities in ((A, B), (B, GUEST), (GUEST,)):
+        assert chain(*identities).known(shown(FULL, **headers)) == await chain(*identities).identify(shown(FULL, **headers))
+
+
+def test_what_waits_has_no_result_at_once() -> None:
+    with pytest.raises(RuntimeError, match="it waits"):
+        result(asyncio.sleep(0))
+
+
+async def test_where_others_have_to_be_asked_nobody_is_known_at_once() -> None:
+    for identity in (SESSION, PUBLISHED):
+        async with serving(identity) as (app, links):
+            assert links.known(shown(cookie="s=1")) is None
+            assert app.count == 0

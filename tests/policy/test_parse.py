@@ -292,6 +292,7 @@ rpc "v" { allow as all; answer = 1; }
 service t { allow publish as p on "x" when true skip_history idempotency data.id; delivery direct; }
 channel "e" { allow subscribe data = 1 expire 1h jitter 5%; }
 log { sample allow 0.5%; mask a; }
+always deny publish, history on "e" for users;
 """
     file, findings = parse_file("a.policy", text + more)
     assert not findings

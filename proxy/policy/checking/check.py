@@ -7,7 +7,8 @@ from typing import TypeVar
 from proxy.policy.checking import declare, identify, lint
 from proxy.policy.checking.blocks import Blocks
 from proxy.policy.checking.ground import Ground
-from proxy.policy.checking.plan import PersonPlan, Plans
+from proxy.policy.checking.invariants import claims
+from proxy.policy.checking.plan import Claim, PersonPlan, Plans
 from proxy.policy.checking.world import Book
 from proxy.policy.declared import Database, Fact, GuestIdentity, Identity, Logging, Remote, Service
 from proxy.policy.names import HIDDEN
@@ -29,6 +30,7 @@ class Set:
     logging: Logging
     meta: Record | None
     plans: Plans
+    claims: tuple[Claim, ...]
 
 
 class Checker:
@@ -48,6 +50,7 @@ class Checker:
         blocks = Blocks(self.ground, guests=any(isinstance(i, GuestIdentity) for i in identities))
         channels, connect, rpcs = blocks.channels(), blocks.connect(), blocks.rpcs(remotes)
         services, methods = blocks.services()
+        claimed = claims(self.ground, services)
         lint.unused(self.book.bindings, facts, self.book)
         return Set(
             databases={n: declare.database(d, self.book) for n, d in databases.items()},
@@ -58,6 +61,7 @@ class Checker:
             logging=self._logging(),
             meta=meta,
             plans=Plans(channels=channels, connect=connect, rpcs=rpcs, services=methods, people=people),
+            claims=claimed,
         )
 
     def _meta(self) -> Record | None:

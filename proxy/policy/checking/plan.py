@@ -146,6 +146,23 @@ class Plans:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An invariant: on channels of `pattern` nothing of this is allowed while `when` is true (none: ever).
+
+    `text` is the statement up to its condition, `at` is `file:line`. `operations` are those of users, of guests alone if `guests`;
+    `services` are the methods of each service.
+    """
+
+    text: str
+    at: str
+    pattern: Pattern
+    operations: tuple[str, ...]
+    guests: bool
+    services: Mapping[str, tuple[str, ...]]
+    when: Code | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """A rule for one operation beside its statement, for those who judge it."""
 

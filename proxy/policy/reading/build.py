@@ -39,7 +39,22 @@ from proxy.policy.reading.clauses import (
 )
 from proxy.policy.reading.lexeme import Lexeme
 from proxy.policy.reading.rules import Rules
-from proxy.policy.reading.statements import Channel, Connect, Database, Deny, Fact, Http, Identity, Let, Log, Meta, Rpc, Service, Statement
+from proxy.policy.reading.statements import (
+    Channel,
+    Connect,
+    Database,
+    Deny,
+    Fact,
+    Http,
+    Identity,
+    Invariant,
+    Let,
+    Log,
+    Meta,
+    Rpc,
+    Service,
+    Statement,
+)  # fmt: skip
 from proxy.policy.reading.syntax import Expression, Field, Text, TypeSyntax, Word
 from proxy.policy.reading.terms import object_to
 from proxy.policy.reading.walk import bound_type
@@ -250,3 +265,15 @@ class Statements(Rules):
         if float(percent.text) > 100:  # noqa: PLR2004 - per cent
             raise object_to(percent.at, "a sample is at most 100%")
         return Sample(at=at.at, percent=float(percent.text))
+
+    def always(
+        self, at: Lexeme, operations: tuple[Word, ...], pattern: Text, kinds: tuple[Word, ...], when: Expression | None
+    ) -> Invariant:  # fmt: skip
+        """`always deny OPS on "PATTERN" for KINDS …;`."""
+        return Invariant(at=at.at, word="always deny", operations=operations, pattern=pattern, kinds=kinds, when=when)
+
+    def never(
+        self, at: Lexeme, operations: tuple[Word, ...], pattern: Text, kinds: tuple[Word, ...] | None, when: Expression | None
+    ) -> Invariant:  # fmt: skip
+        """`never allow OPS on "PATTERN" …;`."""
+        return Invariant(at=at.at, word="never allow", operations=operations, pattern=pattern, kinds=kinds or (), when=when)

@@ -21,7 +21,7 @@ _GROUPS = (
     ("an expression", {"WORD", "LPAREN", "NULL"}, _STARTS),
     ("an operator", {"AND", "PLUS"}, _LOGIC | _COMPARISONS | _ARITHMETIC | {"LBRACKET", "LPAREN", "DOT"}),
     ("an obligation", {"SCHEMA", "STAMP"}, _OBLIGATIONS),
-    ("a statement like channel or deny", {"CHANNEL", "DENY"}, _REACH | {"LET", "DENY", "CONNECT", "CHANNEL", "RPC"}),
+    ("a statement like channel or deny", {"CHANNEL", "DENY"}, _REACH | {"LET", "DENY", "CONNECT", "CHANNEL", "RPC", "ALWAYS", "NEVER"}),
 )
 _KINDS = {
     "WORD": "a name", "STRING": "a string", "INT": "a number", "DOUBLE": "a number", "DURATION": "a duration like 10s",

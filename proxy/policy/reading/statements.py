@@ -1,5 +1,7 @@
 """The syntax tree of a policy file: its statements, in source order."""
 
+from typing import Literal as OneOf
+
 from proxy.policy.findings import Position
 from proxy.policy.reading.clauses import (
     Algorithms,
@@ -143,7 +145,19 @@ class Log:
     clauses: tuple[Mask | Sample, ...]
 
 
-Statement = Database | Http | Identity | Meta | Fact | Let | Deny | Connect | Channel | Rpc | Service | Log
+@node
+class Invariant:
+    """`always deny OPS on "PATTERN" for KINDS when EXPR;`, or `never allow …`, which means the same; no kinds: everybody."""
+
+    at: Position
+    word: OneOf["always deny", "never allow"]
+    operations: tuple[Word, ...]
+    pattern: Text
+    kinds: tuple[Word, ...]
+    when: Expression | None
+
+
+Statement = Database | Http | Identity | Meta | Fact | Let | Deny | Connect | Channel | Rpc | Service | Log | Invariant
 
 
 @node

@@ -193,7 +193,7 @@ def _duties(conditions: Conditions, obligations: Obligations) -> Iterator[Risk]:
     for name, code in expressions(obligations):
         yield from _needs(conditions, code)
         if name in ("idempotency", "tags"):
-            yield from _texts(conditions, conditions.term(code.node, code))
+            yield from texts(conditions, conditions.term(code.node, code))
     for name in obligations.limit.per if obligations.limit else ():
         if name == "client":
             yield Risk(question=_CLIENT, when=False, woe=Woe.error)
@@ -212,7 +212,7 @@ def _needs(conditions: Conditions, code: Code) -> Risks:
     return conditions.term(code.node, code).risks
 
 
-def _texts(conditions: Conditions, term: Term) -> Iterator[Risk]:
+def texts(conditions: Conditions, term: Term) -> Iterator[Risk]:
     """That what must be a string, or a map of strings, is none."""
     of = term.type.of if isinstance(term.type, MapOf) else term.type
     if of != STRING:

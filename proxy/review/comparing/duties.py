@@ -36,7 +36,7 @@ def lease(before: tuple[int | None, int], after: tuple[int | None, int]) -> Iter
 def _limit(before: LimitPlan | None, after: LimitPlan | None) -> Iterator[tuple[Turn, str]]:
     if before == after:
         return
-    text = f"limit {_limited(before)} → {_limited(after)}"
+    text = f"limit {limited(before)} → {limited(after)}"
     if before is None or after is None:
         yield "tightened" if after else "loosened", text
         return
@@ -73,7 +73,8 @@ def time(span: int) -> str:
     return f"{span // length}{unit}"
 
 
-def _limited(plan: LimitPlan | None) -> str:
+def limited(plan: LimitPlan | None) -> str:
+    """A limit as a policy has it, `none` where there is none."""
     if plan is None:
         return "none"
     return f"{plan.rate}/{time(plan.per_ms)} burst {plan.burst} per {', '.join(plan.per)}"

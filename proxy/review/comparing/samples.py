@@ -59,7 +59,7 @@ def _valid(schema: Any, root: Any, depth: int) -> object:  # noqa: ANN401, PLR09
     """A value that a plain schema accepts."""
     if not isinstance(schema, dict) or depth > _DEEPEST:
         return "x"
-    schema = _meant(schema, root)
+    schema = meant(schema, root)
     if "const" in schema:
         return schema["const"]
     if schema.get("enum"):
@@ -86,7 +86,7 @@ def _varied(schema: Any, root: Any, usual: Any, depth: int) -> Iterator[object]:
     yield usual
     if not isinstance(schema, dict) or depth > _DEEPEST:
         return
-    schema = _meant(schema, root)
+    schema = meant(schema, root)
     yield from schema.get("enum", ())
     yield from _edges(schema)
     if isinstance(usual, dict):
@@ -114,7 +114,7 @@ def _edges(schema: Mapping[str, Any]) -> Iterator[object]:
             yield from ([item] * length for length in range(max(0, int(schema[word]) - 1), min(int(schema[word]) + 2, 1000)))
 
 
-def _meant(schema: Mapping[str, Any], root: Any) -> Mapping[str, Any]:  # noqa: ANN401 - JSON
+def meant(schema: Mapping[str, Any], root: Any) -> Mapping[str, Any]:  # noqa: ANN401 - JSON
     """The schema that a plain local reference names, once; else the schema itself."""
     reference = schema.get("$ref")
     if not isinstance(reference, str) or not reference.startswith("#/"):

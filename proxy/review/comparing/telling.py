@@ -49,12 +49,12 @@ def as_markdown(found: Comparison) -> str:
             lines += [f"**{kind.capitalize()}**", ""]
         for group in groups:
             first, *facts = _told(group)
-            lines += [f"- {_code(first)}", *(f"  - {_code(fact)}" for fact in facts)]
+            lines += [f"- {code(first)}", *(f"  - {code(fact)}" for fact in facts)]
         lines += [""] if groups else []
     if found.declared:
-        lines += ["**Declared otherwise**", "", *(f"- {_code(_declared(each))}" for each in found.declared), ""]
+        lines += ["**Declared otherwise**", "", *(f"- {code(_declared(each))}" for each in found.declared), ""]
     if found.rewritten:
-        lines += ["**Rewritten, decides the same**", "", f"- {_code(_some(found.rewritten))}", ""]
+        lines += ["**Rewritten, decides the same**", "", f"- {code(_some(found.rewritten))}", ""]
     return "\n".join(lines)
 
 
@@ -117,7 +117,7 @@ def _some(names: Sequence[str], between: str = ", ") -> str:
     return between.join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """A code span of Markdown that ends where it should, whatever stands in it."""
     fence = "`" * (text.count("`") + 1)
     return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"

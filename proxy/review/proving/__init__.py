@@ -1,0 +1,1 @@
+"""Proves what no decision can do, or finds one that does it: decisions as formulas for the solver Z3."""
