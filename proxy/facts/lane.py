@@ -29,8 +29,9 @@ T = TypeVar("T")
 class Lane:
     """One fact's own bounds, so that a fact that is slow or dead holds up nobody who asks for another.
 
-    A failure is `Away` or a load that was cancelled, which is what happens to a late one. Whatever else is raised was an answer: a
-    value that no query can take must not put the fact out of order for everybody. Waiting for others is no failure.
+    A failure is `Away` or a load that was cancelled, which is what happens to a late one; but not when it spent most of its time waiting
+    for its turn: then it is others who were in its way. Whatever else is raised was an answer: a value that no query can take must not
+    put the fact out of order for everybody.
 
     `source` holds the turns that facts of the same source share. `now` gives seconds on a clock that only goes forward.
     """
@@ -51,21 +52,26 @@ class Lane:
         self._demand_order()
         if len(self._turns) >= WAITING:
             raise FactFault(f"fact {self.name}: {WAITING} loads wait already")
+        asked = self._now()
         await self._turns.acquire()
         try:
             async with self._source:
-                return await self._judged(work)
+                return await self._judged(work, self._now() - asked)
         finally:
             self._turns.release()
 
-    async def _judged(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def _judged(self, work: Callable[[], Awaitable[T]], waited: float) -> T:
         self._demand_order()
-        first = self._tried = self._failures >= FAILURES
+        began, first = self._now(), self._failures >= FAILURES
+        self._tried = first
         try:
             result = await work()
-        except (Away, asyncio.CancelledError):
-            self._failures += 1
-            self._until = self._now() + PAUSE_SECONDS
+        except Away:
+            self._fail()
+            raise
+        except asyncio.CancelledError:
+            if self._now() - began >= waited:
+                self._fail()
             raise
         except Exception:
             self._failures = 0
@@ -76,6 +82,10 @@ class Lane:
         finally:
             if first:
                 self._tried = False
+
+    def _fail(self) -> None:
+        self._failures += 1
+        self._until = self._now() + PAUSE_SECONDS
 
     def _demand_order(self) -> None:
         if self._failures >= FAILURES and (self._tried or self._now() < self._until):

@@ -144,6 +144,41 @@ async def test_a_load_that_was_cancelled_is_a_failure() -> None:
         await lane.run(source)
 
 
+async def test_a_load_that_had_less_time_than_it_had_waited_is_none() -> None:
+    clock = Clock()
+    narrow, source, slow = Lane("it", width=1, now=clock), Source(), Source()
+    source.gate.clear()
+    slow.gate.clear()
+    before = asyncio.create_task(narrow.run(source))
+    late = [asyncio.create_task(narrow.run(slow)) for _ in range(FAILURES)]
+    await turns()
+    clock.now += 2
+    source.gate.set()
+    assert await before == 1
+    for each in late:
+        await turns()
+        clock.now += 1
+        each.cancel()
+        await asyncio.gather(each, return_exceptions=True)
+    assert slow.asked == FAILURES
+    assert await narrow.run(source) == 1
+
+
+async def test_a_load_that_had_its_share_of_the_time_is_one_though_it_waited() -> None:
+    clock = Clock()
+    narrow, source = Lane("it", width=1, now=clock), Source()
+    await broken(narrow, source, times=FAILURES - 1)
+    source.gate.clear()
+    held = asyncio.create_task(narrow.run(source))
+    late = asyncio.create_task(narrow.run(source))
+    await turns()
+    clock.now += 1
+    held.cancel()
+    await turns()
+    with pytest.raises(Away, match="out of order"):
+        await late
+
+
 @pytest.mark.parametrize("error", [FactFault("more than 1 row"), ValueError("x")])
 async def test_what_is_wrong_with_one_value_is_an_answer(error: Exception) -> None:
     lane, source = Lane("it", now=Clock()), Source()
