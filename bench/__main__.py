@@ -30,6 +30,7 @@ CASES: Final[Mapping[str, Callable[[], Findings]]] = {
     "keeping on disk": outbox.findings,
     "replaying a decision log": review.replaying,
     "comparing policies": review.comparing,
+    "proving invariants": review.proving,
     "minting for a connection": tokens.connection,
     "minting for a subscription": tokens.subscription,
     "minting with ECDSA": tokens.ecdsa,

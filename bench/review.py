@@ -1,9 +1,10 @@
-"""Reviewing: comparing two large policies, and deciding a log again, in times of deciding as often."""
+"""Reviewing: comparing two large policies, deciding a log again, proving invariants."""
 
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 from bench import sample
@@ -15,7 +16,10 @@ from proxy.review.comparing.changes import Version
 from proxy.review.comparing.compare import compare
 from proxy.review.flips import Tally
 from proxy.review.journal import Veil, line
+from proxy.review.proving.prove import prove
+from proxy.review.proving.reach import idle
 from proxy.review.replay import Replay
+from proxy.stores import folder
 
 BLOCKS: Final = 200
 LINES: Final = 5_000
@@ -79,6 +83,36 @@ def comparing() -> Findings:
         slack=_SLACK,
         amounts={f"{name}, s": min(times) for name, times in spent.items()},
     )
+
+
+def proving() -> Findings:
+    """Prove the invariants of the sample and look for its idle rules, in times of loading it; and one invariant about 200 blocks."""
+    files, _ = folder.read(Path(__file__).parents[1] / "policies")
+    many = {**sample.files(BLOCKS), "z.policy": _EVERYWHERE}
+    policy, wide = load(files).policy, load(many).policy
+    assert policy is not None
+    assert wide is not None
+    assert all(proof.state == "proved" for proof in [*prove(policy, files, _PATIENCE_MS), *prove(wide, many, _PATIENCE_MS)])
+    assert not idle(policy, files, _PATIENCE_MS)
+    tasks = {
+        "prove the sample's invariants": lambda: prove(policy, files, _PATIENCE_MS),
+        "find the sample's idle rules": lambda: idle(policy, files, _PATIENCE_MS),
+    }
+    yardstick = [_timed(lambda: load(files)) for _ in range(_ROUNDS + 1)]
+    spent = {name: [_timed(task) for _ in range(_ROUNDS)] for name, task in tasks.items()}
+    middles = [(before + after) / 2 for before, after in pairwise(yardstick)]
+    ratios = {name: interval([each / middle for each, middle in zip(times, middles, strict=True)]) for name, times in spent.items()}
+    one = _timed(lambda: prove(wide, many, _PATIENCE_MS))
+    return Findings(
+        yardstick="loading the sample",
+        intervals={CONTROL: interval([after / before for before, after in pairwise(yardstick)]), **ratios},
+        slack=_SLACK,
+        amounts={f"{name}, ms": min(times) * 1000 for name, times in spent.items()} | {f"an invariant about {BLOCKS} blocks, s": one},
+    )
+
+
+_PATIENCE_MS: Final = 600_000
+_EVERYWHERE: Final = b'language 1; never allow publish on "{all*}" for users when me.suspended;'
 
 
 _EDITS: Final = {

@@ -200,7 +200,12 @@ def _hooks(
     refresh, sub_refresh, polled = Refresh(renewals, engine, seen), SubRefresh(renewals), SharedPollRefresh()
 
     events: Sequence[Event[Any]] = (
-        Event(name="connect", decode=requests.decode_connect, reply=lambda asked, raw: connect(asked, folded(raw))),
+        Event(
+            name="connect",
+            decode=requests.decode_connect,
+            reply=lambda asked, raw: connect(asked, folded(raw)),
+            now=lambda asked, raw: connect.now(asked, folded(raw)),
+        ),
         Event(
             name="refresh",
             decode=requests.decode_refresh,

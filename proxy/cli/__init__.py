@@ -15,13 +15,16 @@ from proxy.cli import (
     explain,
     fmt,
     key,
+    matrix,
     outbox,
+    prove,
     publish,
     replay,
     serve,
     sign,
     test,
     token,
+    who_can,
 )
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -34,8 +37,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "eval": evaluate.evaluate,
     "doctor": doctor.doctor,
     "explain": explain.explain,
+    "who-can": who_can.who_can,
+    "matrix": matrix.matrix,
     "diff": diff.diff,
     "replay": replay.replay,
+    "prove": prove.prove,
     "publish": publish.publish,
     "sign": sign.sign,
 }

@@ -3,9 +3,10 @@
 import enum
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,7 +22,9 @@ from proxy.policy.reading.render import as_text, summary
 from proxy.review import flips, revisions
 from proxy.review.comparing import telling
 from proxy.review.comparing.changes import Comparison, Kind, Version
-from proxy.review.comparing.compare import compare
+from proxy.review.comparing.compare import Beyond, compare
+from proxy.review.comparing.units import Pair
+from proxy.review.comparing.witness import Witness
 from proxy.review.flips import Tally
 from proxy.review.replay import replay
 from proxy.stores import folder
@@ -73,7 +76,7 @@ def diff(asked: Asked) -> None:
         form = _format(asked)
         old, new = _version(asked.old, asked.path), _version(asked.new, asked.path)
         with progressing("comparing") as told:
-            found = compare(old, new, told)
+            found = compare(old, new, told, _beyond(old, new))
         with progressing("replaying") as told:
             tally = replay(asked.log, new.files, old.files, progress=told) if asked.log else None
     except (SetupFault, Malformed, OSError) as error:
@@ -82,6 +85,20 @@ def diff(asked: Asked) -> None:
     _show(found, tally, form)
     if any(_fails(found, each) for each in asked.fail_on or ()):
         raise typer.Exit(1)
+
+
+def _beyond(old: Version, new: Version) -> Beyond:
+    """The solver, where it is installed."""
+    if find_spec("z3") is None:
+        return lambda _pair: None
+
+    def ask(pair: Pair) -> Sequence[Witness] | None:
+        # It is large, and few comparisons need it.
+        from proxy.review.proving.gap import Gap  # noqa: PLC0415
+
+        return Gap(old, new).witnesses(pair)
+
+    return ask
 
 
 def _format(asked: Asked) -> Format:

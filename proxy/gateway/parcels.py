@@ -118,7 +118,7 @@ def _broadcast(errand: Errand) -> list[Parcel]:
 
 
 def _with(command: Command, changes: Mapping[str, object]) -> Command:
-    return Command(method=command.method, params={**command.params, **changes})
+    return command if not changes else Command(method=command.method, params={**command.params, **changes})
 
 
 def _changes(command: Command, allow: Allow) -> dict[str, object]:

@@ -58,6 +58,11 @@ class Index(Generic[_At, _Key]):
             return ()
         return tuple(found) if isinstance(found, _Few | set) else (found,)
 
+    def first(self, at: _At) -> _Key | None:
+        """Give one of the keys under `at`, whichever; None where there is none."""
+        found = self._keys.get(at)
+        return next(iter(found)) if isinstance(found, _Few | set) else found
+
     def __iter__(self) -> Iterator[_At]:
         """Give every value that has a key."""
         yield from tuple(self._keys)

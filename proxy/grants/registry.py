@@ -176,8 +176,10 @@ class Registry:
             grant.meta = connection.meta
 
     def _known(self, fact: FactKey) -> FactKey:
-        for key in self._facts.get(fact)[:1]:
-            return next(each for each in self._grants[key].facts if each == fact)
+        key = self._facts.first(fact)
+        if key is not None:
+            known = self._grants[key].facts
+            return known[known.index(fact)]
         return tuple(intern(each) if isinstance(each, str) else each for each in fact)
 
     def _enter(self, key: Key, grant: Grant) -> None:

@@ -66,7 +66,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("folder")
 def test_the_explanation_is_what_the_command_prints() -> None:
-    (block,) = pages.blocks(PAGE, "console")
+    (block,) = [each for each in pages.blocks(PAGE, "console") if "centrigate explain" in each.text]
     command, _, shown = block.text.partition("\n")
     result = run(explain, *shlex.split(command)[3:])
     assert (result.exit_code, result.stdout, result.stderr) == (1, shown, "")

@@ -14,7 +14,7 @@ from tests.house.tree import ROOT
 
 PAGES = pages.every()
 NAMES = sorted(PAGES)
-_COMMAND = rf"\bcentrigate ((?:{'|'.join(GROUPS)}) [a-z]+|[a-z]+)(?= |$)"
+_COMMAND = rf"\bcentrigate ((?:{'|'.join(GROUPS)}) [a-z]+|[a-z-]+)(?= |$)"
 
 
 def _mentioned(pattern: str) -> list[str]:

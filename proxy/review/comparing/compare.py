@@ -29,9 +29,18 @@ _Group = tuple[Kind, str, str]
 """Ways that belong together: their kind, the rule that is gained or lost, what else differs."""
 
 
-def compare(old: Version, new: Version, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Comparison:
+Beyond = Callable[[Pair], Sequence[Witness] | None]
+"""Says of a unit with too many cases what is newly allowed and newly denied: nothing if that is proven, None if nobody knows."""
+
+
+def compare(
+    old: Version,
+    new: Version,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    beyond: Beyond = lambda _pair: None,
+) -> Comparison:
     """Compare; `progress` is told how many units are done, and of how many."""
-    comparer = _Comparer(old, new)
+    comparer = _Comparer(old, new, beyond)
     found = list(pairs(old.policy, new.policy))
     changes: list[Change] = []
     rewritten: list[str] = []
@@ -53,7 +62,8 @@ def compare(old: Version, new: Version, progress: Callable[[int, int], None] = l
 class _Comparer:
     """Compares unit by unit."""
 
-    def __init__(self, old: Version, new: Version) -> None:
+    def __init__(self, old: Version, new: Version, beyond: Beyond) -> None:
+        self._beyond = beyond
         self._policies = old.policy, new.policy
         self._digests = Digests(old.policy), Digests(new.policy)
         self._documents = Documents((old.files, new.files))
@@ -87,12 +97,23 @@ class _Comparer:
                 for group in _groups(pair, courses, branch):
                     groups.setdefault(group, []).append(branch)
         except TooMany:
-            yield Change(kind="not compared", operation=pair.operation, target=pair.target, detail="there are too many cases")
+            yield from self._unfinished(pair)
         for (kind, _, detail), ways in groups.items():
             ways.sort(key=_oddity)
             yield from self._shown(Change(kind=kind, operation=pair.operation, target=pair.target, detail=detail), pair, ways, hidden)
         for kind, detail in answers.compared(self._policies, pair):
             yield Change(kind=kind, operation=pair.operation, target=pair.target, detail=detail)
+
+    def _unfinished(self, pair: Pair) -> Iterator[Change]:
+        """What can be said of a unit with too many cases; what comes with a grant is then not compared."""
+        bare, detail = Change(kind="not compared", operation=pair.operation, target=pair.target), "there are too many cases"
+        found = self._beyond(pair)
+        for each in found or ():
+            kind: Kind = "newly allowed" if isinstance(each.after, Allow) else "newly denied"
+            yield replace(bare, kind=kind, before=_named(each.before), after=_named(each.after), witness=each)
+        if found is not None:
+            detail += "; who is allowed is the same" if not found else "; one request each is shown"
+        yield replace(bare, detail=detail)
 
     def _shown(self, bare: Change, pair: Pair, ways: Sequence[Branch], hidden: frozenset[Key]) -> Iterator[Change]:
         """The change for each of the first ways that some request is found to take; for one way if there is none."""

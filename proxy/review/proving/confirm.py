@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from proxy.errors import Malformed
 from proxy.policy.checking.plan import Claim
 from proxy.policy.deciding.context import Context
 from proxy.policy.deciding.evaluate import Exact
@@ -36,10 +35,7 @@ def confirm(policy: Policy, claim: Claim, line: Mapping[str, Any]) -> Confirmed 
 
 
 def _broken(policy: Policy, claim: Claim, line: Mapping[str, Any]) -> Confirmed | None:
-    try:
-        asked = lines.request(line)
-    except Malformed:
-        return None
+    asked = lines.request(line)
     given = lines.Given(policy.facts, line["facts"])
     found = policy.decide(asked, given)
     if not isinstance(found, Allow):

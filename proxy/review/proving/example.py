@@ -30,16 +30,14 @@ class Example:
         self._policy, self._world, self._model = policy, world, model
 
     def line(self, asked: Asked) -> dict[str, Any]:
-        """The request as members of a line."""
-        out: dict[str, Any] = {"op": asked.op, "user": self._plain(z3.String("user"))}
-        if asked.service is not None:
-            out = {"service": asked.service, "method": asked.op}
-        if asked.channels is not None:
-            out["channel"] = self._plain(asked.channels.name)
+        """The request, which has a channel, as members of a line; what it may lack it does not lack."""
+        out: dict[str, Any] = {"service": asked.service, "method": asked.op}
+        if asked.service is None:
+            out = {"op": asked.op, "user": self._plain(z3.String("user"))}
+        out["channel"] = self._plain(z3.String("channel"))
         for name, usual in _USUAL.items():
-            if not z3.is_true(self._value(self._world.flag(f"{name}!absent"))):
-                known = name in self._world.roots
-                out[name] = self._read(self._world.root(name), INT if type(usual) is int else STRING, ()) if known else usual
+            known = name in self._world.roots
+            out[name] = self._read(self._world.root(name), INT if type(usual) is int else STRING, ()) if known else usual
         for name, type_ in {**_TREES, "meta": self._policy.meta or ANY}.items():
             if name in self._world.roots:
                 out[name] = self._read(self._world.root(name), type_, ())
@@ -68,7 +66,6 @@ class Example:
         out: dict[str, object] = dict(needed) if isinstance(needed, dict) else {}
         for name in tree.node.children:
             present, child = tree.member(name)
-            assert isinstance(child, Tree)  # noqa: S101 - the members of a tree are
             if z3.is_true(self._value(present)):
                 out[name] = self._read(child.node, child.type, child.arguments)
             else:

@@ -5,7 +5,7 @@ is proven so holds all the more, and what is refuted must be confirmed by a deci
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import z3
@@ -18,7 +18,7 @@ from proxy.policy.types import ANY, BOOL, INT, STRING, MapOf, Type
 from proxy.review.comparing import spelling
 from proxy.review.comparing.logic import Key
 from proxy.review.proving import functions, operators
-from proxy.review.proving.logic import FALSE, TRUE, every, opposite, some
+from proxy.review.proving.logic import FALSE, TRUE, every, opposite, some, told
 from proxy.review.proving.operators import Result
 from proxy.review.proving.outcomes import Outcome, chained, chosen, counted, strict
 from proxy.review.proving.trees import Tree, Unknown, World
@@ -90,11 +90,6 @@ class Formulas:
         node = self._world.call(name, f"{name}:{fact.type}", arguments)
         return Result(err=err, value=Tree(self._world, node, fact.type, arguments)), self._world.flag(f"{name}!lost", arguments)
 
-    def pattern(self, node: syntax.Expression) -> str:
-        """The pattern of `matches`, which is written in the policy."""
-        assert isinstance(node, syntax.Literal)  # noqa: S101 - what the checker demands
-        return str(node.value)
-
     def free(self, key: Key, shown: str, *, lost: bool = False) -> Outcome:
         """An outcome of which nothing is known."""
         name = self._world.unknown(key, shown)
@@ -133,7 +128,7 @@ class _Walk:
     def outcome(self, node: syntax.Expression) -> Outcome:  # noqa: C901, PLR0911 - one line a kind
         match node:
             case syntax.Literal():
-                return Outcome(value=constant(node.value))
+                return Outcome(value=constant(node.value)) if told(node.value) else self._free(node)
             case syntax.Paren():
                 return self.outcome(node.of)
             case syntax.Name():
@@ -146,6 +141,8 @@ class _Walk:
                 return self._strict(node, (node.of, node.index), operators.index)
             case syntax.Unary():
                 return self._strict(node, (node.of,), operators.negation if node.op == "!" else operators.minus)
+            case syntax.Binary(op="!="):
+                return self._strict(node, (replace(node, op="=="),), operators.negation)
             case syntax.Binary():
                 return self._strict(node, (node.left, node.right), operators.BINARY[node.op])
             case syntax.Chain():
@@ -196,15 +193,15 @@ class _Walk:
         return Outcome(err=asked.err, lost=some((asked.lost, lost)), value=asked.value)
 
     def _method(self, node: syntax.Method) -> Outcome:
-        if node.name.text == "matches":
-            pattern = self._by.pattern(node.arguments[0])
-            return self._strict(node, (node.of,), lambda value: functions.matched(value, pattern))
+        match node:
+            case syntax.Method(name=syntax.Word(text="matches"), arguments=(syntax.Literal(value=str() as pattern),)):
+                return self._strict(node, (node.of,), lambda value: functions.matched(value, pattern))
         return self._strict(node, (node.of, *node.arguments), functions.METHODS[node.name.text])
 
     def _macro(self, node: syntax.Macro) -> Outcome:
         """Over what is written in the policy it is as many bodies; of others nothing is known."""
         over = self.outcome(node.of)
-        if not isinstance(over.value, Built):
+        if not isinstance(over.value, Built) or not all(map(told, over.value.entries or ())):
             unknown = self._free(node, lost=bool(self._code.uses.facts))
             return Outcome(
                 err=some((over.err, every((over.fine, unknown.err)))),

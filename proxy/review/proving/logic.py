@@ -9,6 +9,15 @@ TRUE: Final = z3.BoolVal(True)  # noqa: FBT003 - a term
 FALSE: Final = z3.BoolVal(False)  # noqa: FBT003 - a term
 
 
+LAST: Final = 0x1FFFF
+"""The last character that texts of a policy may have here: the solver ends at 0x2ffff, and something must be left for those beyond."""
+
+
+def told(value: object) -> bool:
+    """Whether a value of the policy can be told to the solver as it is."""
+    return not isinstance(value, str) or all(ord(character) <= LAST for character in value)
+
+
 def every(terms: Iterable[z3.BoolRef]) -> z3.BoolRef:
     """Give the conjunction."""
     kept = [term for term in terms if not z3.is_true(term)]

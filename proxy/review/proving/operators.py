@@ -71,12 +71,6 @@ def _compared(left: Value, right: Value, compare: _Numbers) -> z3.BoolRef:
     return mixed if z3.is_false(exact) else choice(exact, compare(left.term("int"), right.term("int")), mixed)
 
 
-def unequal(left: Value, right: Value) -> Judged:
-    """`!=`."""
-    found = equal(left, right)
-    return Judged(err=found.err, free=found.free, holds=opposite(found.holds))
-
-
 def within(item: Value, among: Value) -> Judged:
     """`in`: among the keys of a map that are written in the policy, or the members of a list."""
     err = some((unlike(among, "map", "list"), every((of(among, "map"), unlike(item, "string")))))
@@ -217,7 +211,6 @@ _NUMBERS: Final[tuple[Kind, Kind]] = ("int", "double")
 
 BINARY: Final[Mapping[str, Callable[[Value, Value], Result]]] = {
     "==": lambda left, right: judged(equal(left, right)),
-    "!=": lambda left, right: judged(unequal(left, right)),
     "in": lambda item, among: judged(within(item, among)),
     "<": lambda left, right: judged(_LESS(left, right)),
     "<=": lambda left, right: judged(_AT_MOST(left, right)),
@@ -229,4 +222,4 @@ BINARY: Final[Mapping[str, Callable[[Value, Value], Result]]] = {
     "/": divide,
     "%": remainder,
 }
-"""Sign to function."""
+"""Sign to function; `!=` is the opposite of `==`."""

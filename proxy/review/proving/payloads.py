@@ -10,7 +10,7 @@ import z3
 from proxy.policy.schemas import Schema
 from proxy.policy.types import ANY
 from proxy.review.comparing.samples import meant
-from proxy.review.proving.logic import FALSE, TRUE, every, implied, opposite, some
+from proxy.review.proving.logic import FALSE, TRUE, every, implied, opposite, some, told
 from proxy.review.proving.operators import equal, real, unlike
 from proxy.review.proving.trees import Node, Tree, World
 from proxy.review.proving.values import Kind, Value, constant, of
@@ -88,7 +88,6 @@ class Payloads:
         for name, inner in properties.items():
             present, child = tree.member(name)
             here = every((is_map, present))
-            assert isinstance(child, Tree)  # noqa: S101 - the members of a tree are
             yield implied(here, self._demanded(inner, root, child, every((accepted, here)), depth + 1))
         if schema.get("additionalProperties") is False and "patternProperties" not in schema:
             self._closed.append((every((accepted, is_map)), tree.node, frozenset(properties)))
@@ -103,7 +102,7 @@ def _kind(schema: Mapping[str, Any], tree: Tree) -> Iterator[z3.BoolRef]:
         if "integer" in names and "number" not in names:
             yield implied(of(tree, "double"), z3.IsInt(tree.term("double")))
     for values in ([schema["const"]] if "const" in schema else None, schema.get("enum")):
-        if values is not None and all(not isinstance(value, dict | list) for value in values):
+        if values is not None and all(not isinstance(value, dict | list) and told(value) for value in values):
             yield some(_same(tree, value) for value in values)
 
 

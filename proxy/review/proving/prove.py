@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -21,7 +22,7 @@ from proxy.review.proving.example import Example
 from proxy.review.proving.expressions import Formulas
 from proxy.review.proving.logic import TRUE, some
 from proxy.review.proving.payloads import Payloads
-from proxy.review.proving.solver import Answer, ask
+from proxy.review.proving.solver import ask
 from proxy.review.proving.trees import World
 
 ROUNDS: Final = 8
@@ -68,15 +69,15 @@ def prove(
 
 def _proof(policy: Policy, files: Mapping[str, bytes], claim: Claim, timeout_ms: int) -> Proof:
     """The first part that breaks the invariant decides, then the first of which nothing is known."""
-    open_, found = "", list(parts(policy, claim))
+    open_, found, end = "", list(parts(policy, claim)), time.monotonic() + timeout_ms / 1000
     for part in found:
-        proof = _Attempt(policy, files, claim, part).proof(max(1, timeout_ms // len(found)))
+        proof = _Attempt(policy, files, claim, part).proof(end)
         if proof.state == "refuted":
             return proof
         open_ = open_ or proof.why
     if open_:
         return Proof(claim=claim, state="unknown", why=open_)
-    return Proof(claim=claim, state="proved", why="" if found else "no rule speaks of such a channel")
+    return Proof(claim=claim, state="proved", why="" if found else "no rule allows any of it")
 
 
 def parts(policy: Policy, claim: Claim) -> Iterator[Part]:
@@ -109,7 +110,7 @@ class _Attempt:
         if claim.guests:
             wanted.append(z3.String("user") == z3.StringVal(""))
         self._asked.payloads.settle()
-        self._wanted = [*wanted, z3.Not(world.flag("ambiguous"))]
+        self._wanted = wanted
 
     def _condition(self) -> z3.BoolRef:
         if self._claim.when is None:
@@ -118,14 +119,14 @@ class _Attempt:
         names = {**own.names, "vars": self._channels.variables(self._claim.pattern)}
         return Formulas(self._policy, self._world, replace(own, names=names, place=self._claim.pattern.text)).outcome(self._claim.when).true
 
-    def proof(self, timeout_ms: int) -> Proof:
-        """What the solver says, confirmed."""
+    def proof(self, end: float) -> Proof:
+        """What the solver says before `end` (of the monotonic clock, seconds), confirmed."""
         blocked: list[z3.BoolRef] = []
         for _ in range(ROUNDS):
-            found = ask(self._world, [*self._wanted, *blocked], timeout_ms, self._texts())
+            found = ask(self._world, [*self._wanted, *blocked], max(1, int((end - time.monotonic()) * 1000)), self._texts())
             if found.state != "possible" or found.model is None:
                 break
-            shown = self._confirmed(found)
+            shown = self._confirmed(found.model)
             if shown is not None:
                 return Proof(claim=self._claim, state="refuted", shown=shown)
             others = self._others(found.model)
@@ -142,10 +143,9 @@ class _Attempt:
         texts = [value.term("string") for value in variables.values() if "string" in value.kinds]
         return texts if self._part.service or self._claim.guests else [z3.String("user"), *texts]
 
-    def _confirmed(self, found: Answer) -> Confirmed | None:
+    def _confirmed(self, model: z3.ModelRef) -> Confirmed | None:
         """The request of a model, or one with another payload, if it breaks the invariant."""
-        assert found.model is not None  # noqa: S101 - of what is possible there is one
-        line = Example(self._policy, self._world, found.model).line(self._asked)
+        line = Example(self._policy, self._world, model).line(self._asked)
         for data in (line.get("data"), *self._samples(line.get("data"))):
             shown = confirm(self._policy, self._claim, {**line, "data": data})
             if shown is not None:

@@ -7,14 +7,13 @@ from typing import Final
 import z3
 
 from proxy.policy.patterns import Kind
-from proxy.review.proving.logic import string
+from proxy.review.proving.logic import string, told
 
 Ranges = tuple[tuple[int, int], ...]
 """Characters from one to another, both included."""
 
-_LAST: Final = 0x2FFFF
-"""The last character of the solver; what lies beyond is told from nothing that a policy may name."""
-_NAMED: Final = 0xFFFF
+_END: Final = 0x2FFFF
+"""The last character of the solver."""
 
 _SETS: Final[Mapping[str, Ranges]] = {
     "d": ((0x30, 0x39),),
@@ -45,7 +44,7 @@ def _others(ranges: Ranges) -> Ranges:
         if low > begin:
             out.append((begin, low - 1))
         begin = max(begin, high + 1)
-    return (*out, (begin, _LAST))
+    return (*out, (begin, _END))
 
 
 @functools.cache
@@ -149,7 +148,7 @@ class _Reader:
         self.place += 1
         if found == "\\":
             return self.escape()
-        if ord(found) > _NAMED:
+        if not told(found):
             raise _Opaque
         return ((ord(found), ord(found)),)
 

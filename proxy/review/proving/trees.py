@@ -66,11 +66,12 @@ class World:
         self.opaque[name] = shown
         return name
 
-    def bound(self, term: z3.ArithRef, low: int, high: int | None) -> z3.ArithRef:
-        """The term, which is within bounds."""
+    def bound(self, term: z3.ArithRef, low: int, high: int | None, *, loose: bool = False) -> z3.ArithRef:
+        """The term, which is within bounds; a `loose` one only of payloads that parsers read in one way."""
         if term.get_id() not in self._bounded:
             self._bounded.add(term.get_id())
-            self.axioms += [term >= low, *([term <= high] if high is not None else [])]
+            within = every((term >= low, *([term <= high] if high is not None else [])))
+            self.axioms.append(some((self.flag("ambiguous"), within)) if loose else within)
         return term
 
 
@@ -113,7 +114,7 @@ class Tree:
             return choice(self._number() == KINDS.index("int"), z3.ToReal(self._scalar("int")), self._scalar("double"))
         return self._scalar(kind)
 
-    def member(self, name: str) -> tuple[z3.BoolRef, Value]:
+    def member(self, name: str) -> "tuple[z3.BoolRef, Tree]":
         """The child of this name, by the type of its parent."""
         child = self.node.children.setdefault(name, Node(f"{self.node.name}.{name}"))
         present = self._world.flag(f"{child.name}!has", self.arguments)
@@ -149,10 +150,8 @@ class Tree:
         return self._world.bound(self._apply("!kind", z3.IntSort()), 0, len(KINDS) - 1)
 
     def _scalar(self, kind: Kind) -> z3.ExprRef:
-        if kind not in _SORTS:
-            return FALSE
         found = self._apply(f"!{kind}", _SORTS[kind])
-        return self._world.bound(found, INT_MIN, INT_MAX) if kind == "int" else found
+        return self._world.bound(found, INT_MIN, INT_MAX, loose=self.node.name.startswith("data")) if kind == "int" else found
 
     def _apply(self, part: str, sort: z3.SortRef) -> z3.ExprRef:
         return apply(self.node.name + part, self.arguments, sort)

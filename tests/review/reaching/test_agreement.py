@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from proxy.cli.policies import named as schemas
 from proxy.policy.decision import OPERATIONS, Allow, FactKey, Known, Lost, Request
 from proxy.policy.load import load
 from proxy.policy.names import METHODS
 from proxy.policy.policy import Policy
+from proxy.review.cases import behind
 from proxy.review.comparing.course import Unit
 from proxy.review.fixtures import read
 from proxy.review.reaching import entrances, telling
@@ -93,7 +95,7 @@ def test_what_remains_of_a_policy_decides_as_it_does(by: Policy, whose: str) -> 
 def test_whoever_is_said_to_get_through_does_and_nobody_else(by: Policy) -> None:
     """A way with nothing to hold against it allows whatever is sent; where there is no way, nothing is allowed."""
     for op, channel, user in itertools.product((*OPERATIONS, *METHODS), CHANNELS, USERS):
-        if op in ("batch", "rpc", "refresh", "connect") or (op not in OPERATIONS and entrances.behind(op, service=True)[0] != "channel"):
+        if op in ("batch", "rpc", "refresh", "connect") or (op not in OPERATIONS and behind(op, service=True)[0] != "channel"):
             continue
         facts = Facts(0)
         users = (user,) if op in OPERATIONS else ()
@@ -107,9 +109,8 @@ def test_whoever_is_said_to_get_through_does_and_nobody_else(by: Policy) -> None
                     assert allowed or entrance.reach.bans or not any(way.always for way in entrance.reach.ways)
 
 
-DECLARED = "\n".join(
-    re.findall(r"^(?:database|fact) .*?\}(?:\?? \{.*?\n\})?$", "".join(f.read_text() for f in sorted(FOLDER.glob("*.policy"))), re.M | re.S)
-)
+_STATEMENTS = re.compile(r"^(?:database|fact) .*?\}(?:\?? \{.*?\n\})?$", re.MULTILINE | re.DOTALL)
+DECLARED = "\n".join(_STATEMENTS.findall("\n".join(file.read_text() for file in sorted(FOLDER.glob("*.policy")))))
 
 
 def said(entrance: Mapping[str, Any], op: str, pattern: str) -> str:
@@ -118,8 +119,8 @@ def said(entrance: Mapping[str, Any], op: str, pattern: str) -> str:
     denies = "".join(f"deny no{number} when {ban['when']};" for number, ban in enumerate(entrance["unless"]))
     rules = ""
     for way in entrance["ways"]:
-        schema = [each.removeprefix("data fits ") for each in way["provided"]]
-        rules += f"allow {op} when {way['when']} {''.join(f'schema "{each}"' for each in schema)};"
+        schema = [f'schema "{each.removeprefix("data fits ")}"' for each in way["provided"]]
+        rules += f"allow {op} when {way['when']} {' '.join(schema)};"
     return f'language 1;{DECLARED}channel "{pattern}" {{ {lets} {denies} {rules} }}'
 
 
@@ -127,10 +128,11 @@ def said(entrance: Mapping[str, Any], op: str, pattern: str) -> str:
 @pytest.mark.parametrize("user", ["", *USERS])
 def test_what_is_printed_is_a_policy_that_decides_alike(op: str, channel: str, user: str) -> None:
     by, raw = demo(), {file.relative_to(FOLDER).as_posix(): file.read_bytes() for file in FOLDER.rglob("*.json")}
-    names = {schema.digest: name for name, schema in _schemas(by, raw).items()}
     facts, findings = read({"t.test.policy": b"".join(f.read_bytes() for f in [FOLDER / "chat.test.policy"])}, by)
     assert not findings
-    told: Any = telling.as_object(entrances.answer(by, names, Query(operation=op, target=channel, users=(user,) if user else ()), facts))
+    told: Any = telling.as_object(
+        entrances.answer(by, schemas(FOLDER), Query(operation=op, target=channel, users=(user,) if user else ()), facts)
+    )
     loaded = load({"p.policy": said(told["entrances"][0], op, told["pattern"]).encode(), **raw})
     assert loaded.policy, [str(finding) for finding in loaded.findings]
     for asked in requests(op=op, channel=channel, user=user or "43"):
@@ -138,14 +140,3 @@ def test_what_is_printed_is_a_policy_that_decides_alike(op: str, channel: str, u
             at_hand = facts if user else Facts(turn)
             found = [isinstance(each.decide(asked, at_hand), Allow) for each in (by, loaded.policy)]
             assert found[0] == found[1]
-
-
-def _schemas(by: Policy, raw: Mapping[str, bytes]) -> dict[str, Any]:
-    rules = [rule for _, plans in by.decider.plans.channels for plan in plans.values() for rule in plan.rules if rule.schema]
-    return {name: rule.schema for rule in rules for name in raw if rule.schema and load_digest(raw[name]) == rule.schema.digest}
-
-
-def load_digest(raw: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(raw).hexdigest()
