@@ -10,6 +10,7 @@ import orjson
 
 from proxy.engine import Engine
 from proxy.errors import StoreFault
+from proxy.grants.mirror import Mirror
 from proxy.grants.orders import Orders
 from proxy.stores.blocks import Block
 from proxy.stores.redis import News, Shared, Table
@@ -25,6 +26,7 @@ class Alone:
     """One instance without others."""
 
     works: Sequence[Callable[[], Awaitable[None]]] = ()
+    mirror: Mirror | None = None
 
     def __init__(self, engine: Engine, orders: Orders) -> None:
         self._engine = engine
@@ -54,6 +56,11 @@ class Alone:
         """Give the connections of a user, or of everybody, that came through this instance."""
         return self._orders.connections(user)
 
+    async def close(self) -> None:
+        """Leave the grants to others, where there are any."""
+        if self.mirror is not None:
+            await self.mirror.close()
+
 
 class Replicas(Alone):
     """One of several instances; every call that the others could not be told of raises `StoreFault`, and has been carried out here.
@@ -62,12 +69,13 @@ class Replicas(Alone):
     again, and the blocks are read again.
     """
 
-    def __init__(self, shared: Shared, engine: Engine, orders: Orders) -> None:
+    def __init__(self, shared: Shared, engine: Engine, orders: Orders, mirror: Mirror) -> None:
         super().__init__(engine, orders)
+        self.mirror = mirror
         self._name = secrets.token_hex(8)
         self._news = News(shared, self._hear, self._gap)
         self._stale = asyncio.Event()
-        self.works = (self._news.run, self._reread)
+        self.works = (self._news.run, self._reread, mirror.run)
 
     async def forget(self, topics: Collection[str]) -> int:
         """Drop the facts with these topics everywhere and give how many were cached here."""

@@ -2,17 +2,23 @@
 
 import asyncio
 import logging
+import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import orjson
 import pytest
 
 from proxy import replicas as module
 from proxy.stores.redis import Shared
+from tests.delivery.outbox_world import Program
 from tests.live.redis import Redis, redis
-from tests.test_reload import POLICY, World, leave, path, world
+from tests.live.servers import ROOT
+from tests.test_app import API, HEAD, HOOK, TOKEN
+from tests.test_reload import POLICY, World, leave, path, variables, world
 
 __all__ = ["path"]
 
@@ -65,6 +71,35 @@ async def test_both_count_the_same_limits(path: Path, server: Redis) -> None:
     (path / "policies" / "a.policy").write_text(LIMITED)
     async with both(path, server) as (one, other):
         assert [await each.may("news:1") for each in (one, other, one, other)] == [True, True, False, False]
+
+
+async def test_what_a_killed_process_had_allowed_is_decided_again_by_another_which_ends_what_lost_its_right_meanwhile(
+    path: Path, server: Redis
+) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CENTRIGATE_", "COV"))}
+    secrets = {"HOOK_SECRET": HOOK, "TOKEN_KEY": TOKEN, "CENTRIFUGO_API_KEY": API, "CENTRIFUGO_URL": "http://127.0.0.1:1"}
+    chosen = {**secrets, "REDIS_URL": server.url, "STORE_URL": f"sqlite:///{path}/own.db", "PORT": "{port}"}
+    environment = kept | variables(path) | {f"CENTRIGATE_{name}": value for name, value in chosen.items()} | {"PYTHONPATH": str(ROOT)}
+    program, shared = Program([sys.executable, "-m", "proxy", "serve"], environment, path, path / "log"), Shared(server.url)
+    program.start()
+    try:
+        await program.ready()
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{program.port}") as client:
+            for channel in ("chat:7", "news:1"):
+                asked = HEAD | {"user": "42", "client": "c1", "channel": channel}
+                answer = await client.post("/centrifugo/subscribe", json=asked, headers={"x-centrigate-hook-secret": HOOK})
+                assert "result" in answer.json()
+        async with asyncio.timeout(20):
+            while [await shared.client.hlen(key) for key in await shared.client.keys("centrigate:grants:*")] != [2]:  # noqa: ASYNC110 - by itself
+                await asyncio.sleep(0.01)
+    finally:
+        program.kill()
+    leave(path, "42")
+    await shared.client.delete(*await shared.client.keys("centrigate:alive:*"))  # as if its time were over
+    await shared.close()
+    async with world(path, redis_url=server.url) as other:
+        assert await other.sent(1) == [{"unsubscribe": {"user": "42", "client": "c1", "channel": "chat:7"}}]
+        assert (await other.metrics())["centrigate_grants_adopted_total"] == 2
 
 
 async def test_while_redis_is_away_nothing_is_allowed_that_has_to_be_counted_and_orders_fail(

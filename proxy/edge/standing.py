@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from proxy.grants.mirror import Mirror
 from proxy.grants.revocation import Revocation
 
 BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -56,15 +57,18 @@ class Shadow(Protocol):
 class Standing(Collector):
     """Reads integers when somebody asks."""
 
-    def __init__(self, revocation: Revocation, lags: Lags, reloads: Reloads, journal: Log | None, shadow: Shadow | None) -> None:
+    def __init__(
+        self, revocation: Revocation, lags: Lags, reloads: Reloads, journal: Log | None, shadow: Shadow | None, mirror: Mirror | None
+    ) -> None:
         self._revocation = revocation
         self._lags = lags
         self._reloads = reloads
         self._journal = journal
         self._shadow = shadow
+        self._mirror = mirror
 
     def collect(self) -> Iterator[Metric]:
-        """Give the metrics; those of the shadow and of the log only where there is one."""
+        """Give the metrics; those of the shadow, of the log and of the mirror only where there is one."""
         registry, endings = self._revocation.registry, self._revocation.endings
         yield GaugeMetricFamily("centrigate_grants", "Connections, subscriptions and tokens that are known.", value=len(registry))
         yield CounterMetricFamily("centrigate_grants_evicted", "Grants forgotten for want of room.", value=registry.evicted)
@@ -83,6 +87,9 @@ class Standing(Collector):
         refused = GaugeMetricFamily("centrigate_policy_refused", "1 while the policy in the folder is not the one in force.")
         refused.add_metric((), int(bool(self._reloads.refused)))
         yield refused
+        if self._mirror is not None:
+            yield GaugeMetricFamily("centrigate_grants_unmirrored", "Grants that Redis does not have yet.", value=self._mirror.backlog)
+            yield CounterMetricFamily("centrigate_grants_adopted", "Grants taken over of lost instances.", value=self._mirror.adopted)
         if self._journal is not None:
             yield CounterMetricFamily("centrigate_log_lines", "Decisions written to the log.", value=self._journal.written)
             yield CounterMetricFamily("centrigate_log_dropped", "Decisions that could not be.", value=self._journal.dropped)

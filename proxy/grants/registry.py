@@ -34,6 +34,8 @@ class Registry:
 
     def __init__(self, topics: Callable[[FactKey], Iterable[str]], clock: Callable[[], int], *, most: int = 1_000_000) -> None:
         self.evicted = 0
+        self.changed: Callable[[Key], None] | None = None
+        """Hears of every grant that is held or dropped."""
         self._topics_of = topics
         self._clock = clock
         self._most = most
@@ -59,6 +61,8 @@ class Registry:
     def hold(self, grant: Grant) -> bool:
         """Keep a grant in place of an earlier one of its key; False if a fact that it rests on was invalidated since it was loaded."""
         key = grant.key
+        if self.changed is not None:
+            self.changed(key)
         before = self._grants.get(key)
         if before is None:
             if len(self._grants) >= self._most:
@@ -81,6 +85,8 @@ class Registry:
         grant = self._grants.pop(key, None)
         if grant is None:
             return
+        if self.changed is not None:
+            self.changed(key)
         if self._tokens.get(grant.holder) == key:
             del self._tokens[grant.holder]
         self._users.discard(grant.user, key)

@@ -29,8 +29,8 @@ QUIET_S: Final = 2.0
 AGAIN_S: Final = 0.5
 """Seconds until the next attempt to listen."""
 
-_PREFIX: Final = "centrigate:"
-_NEWS: Final = _PREFIX + "news"
+PREFIX: Final = "centrigate:"
+_NEWS: Final = PREFIX + "news"
 _LOG: Final = logging.getLogger(__name__)
 _Value = TypeVar("_Value")
 
@@ -78,7 +78,7 @@ class Shared:
 
     async def take(self, limit: Limit) -> bool:
         """Take a token of a limit that all replicas share; False when there is none; raises `StoreFault`."""
-        key = _PREFIX + "limit:" + orjson.dumps([limit.rule, *limit.key]).decode()
+        key = PREFIX + "limit:" + orjson.dumps([limit.rule, *limit.key]).decode()
         token_us = max(limit.per_ms * 1000 // limit.rate, 1)
         return bool(await self.call(self._take(keys=[key], args=[token_us, limit.burst])))
 
@@ -96,7 +96,7 @@ class Table:
 
     def __init__(self, shared: Shared, name: str) -> None:
         self._shared = shared
-        self._name = _PREFIX + name
+        self._name = PREFIX + name
 
     async def items(self) -> Mapping[str, bytes]:
         """Give everything in it."""

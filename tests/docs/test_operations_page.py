@@ -1,27 +1,28 @@
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx import ASGITransport, AsyncClient
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
 
 from proxy import settings
-from proxy.app import Service, epoch_ms
-from proxy.delivery.batcher import Batcher
-from proxy.delivery.http import Server
+from proxy.app import Service
 from proxy.delivery.outbox import Outbox
-from proxy.edge.backlog import Backlog
 from proxy.edge.flight import Flight
 from proxy.edge.metrics import OUTCOMES, Metrics
 from proxy.policy.declared import Variable
 from proxy.review import online
 from proxy.settings import Settings
-from proxy.stores.outboxes import outbox
 from tests.demo.policies import demo
 from tests.docs import pages
 from tests.docs.world import REQUIRED, World
 from tests.house.tree import ROOT
+from tests.test_reload import path, service
+
+__all__ = ["path"]
 
 PAGE = pages.page("operations")
 CONFIG = json.loads((ROOT / "centrifugo-config.json").read_text())
@@ -75,12 +76,11 @@ def test_every_endpoint_is_in_the_table_and_nothing_else(world: World) -> None:
     assert sorted(listed) == sorted({f"POST {path}" for path in app.hooks} | _routes(rest.routes))
 
 
-def test_every_metric_is_in_the_table_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_metric_is_in_the_table_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Outbox, "open", True)
-    metrics = Metrics(Flight(1))
-    metrics.meter("connect")
-    metrics.registry.register(Backlog(Outbox(outbox("sqlite:///none.db"), Batcher(Server("http://127.0.0.1", "k")), epoch_ms)))
-    rendered = set(re.findall(r"^# TYPE (\w+)", metrics.render().decode(), re.MULTILINE))
+    made = service(path, redis_url="redis://127.0.0.1:1/0", decision_log=str(path / "log"), shadow_policies=path / "policies")
+    async with AsyncClient(transport=ASGITransport(made), base_url="http://x") as client:
+        rendered = set(re.findall(r"^# TYPE (\w+)", (await client.get("/metrics")).text, re.MULTILINE))
     assert {name for first, *_ in pages.table(PAGE, "metric", "labels", "what") for name in pages.spans(first)} == rendered
 
 
