@@ -84,11 +84,17 @@ class Shared:
 
     async def call(self, asked: Awaitable[_Value]) -> _Value:
         """Wait for an answer of Redis; raises `StoreFault`."""
+        own = asyncio.current_task()
+        before = own.cancelling() if own else 0
         try:
             async with asyncio.timeout(2 * PATIENCE_S):
                 return await asked
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreFault(f"Redis: {type(error).__name__}") from None
+        finally:
+            # the client may swallow a cancellation that meets one of its own timeouts
+            if own and own.cancelling() > before:
+                raise asyncio.CancelledError
 
 
 class Table:

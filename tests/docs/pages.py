@@ -7,7 +7,7 @@ from functools import cache
 
 from tests.house.tree import ROOT
 
-DOCS = ("application", "architecture", "changes", "demo", "doctor", "facts", "operations", "policy", "publishing", "tokens")
+DOCS = ("application", "architecture", "changes", "demo", "doctor", "facts", "operations", "policy", "publishing", "review", "tokens")
 
 _FENCE = re.compile(r"^```(\S*)(?: ([^\n]*))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

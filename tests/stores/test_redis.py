@@ -32,6 +32,21 @@ async def shared(server: Redis) -> AsyncIterator[Shared]:
     await made.close()
 
 
+@pytest.mark.parametrize("outcome", [None, TimeoutError("its own")])
+async def test_a_cancellation_that_the_client_swallows_still_cancels(shared: Shared, outcome: TimeoutError | None) -> None:
+    async def swallowing() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        if outcome:
+            raise outcome
+
+    task = asyncio.create_task(shared.call(swallowing()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_a_bucket_is_one_for_all_replicas(server: Redis, shared: Shared) -> None:
     other = Shared(server.url)
     assert [await each.take(ONE) for each in (shared, other, shared, other)] == [True, True, False, False]

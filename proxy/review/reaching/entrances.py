@@ -176,9 +176,7 @@ class _Find:
     def _service(self, name: str) -> Reach:
         op, target = self._query.operation, self._query.target
         channel = None if op == "rpc" else target
-        plan = self._policy.decider.plans.services[name].get(op)
-        if plan is None:
-            return Reach(why=NO_RULE)
+        plan = self._policy.decider.plans.services[name][op]
         if channel is not None and not well_formed(channel):
             return Reach(why=_UNFIT)
         request = Request(op=op, service=name, method=op, channel=channel)

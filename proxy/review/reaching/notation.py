@@ -1,12 +1,13 @@
 """Expressions that are made, not read."""
 
 import dataclasses
-import math
+import json
 from collections.abc import Sequence
 from typing import Final, cast
 
 from proxy.policy.findings import Position
 from proxy.policy.reading.syntax import Binary, Call, Expression, Has, Index, ListOf, Literal, Macro, MapOf, Member, Method, Paren, Text
+from proxy.review.wording import LONGEST
 
 _HERE: Final = Position(file="", line=1, column=1)
 
@@ -33,14 +34,11 @@ def quote(value: object) -> Expression:
 
 
 def writable(value: object) -> bool:
-    """Whether the language can write a value: it has none for what is infinite or no number."""
-    match value:
-        case float():
-            return math.isfinite(value)
-        case list() | dict():
-            return all(map(writable, value.values() if isinstance(value, dict) else value))
-        case _:
-            return True
+    """Whether the language can write a value, which has no words for what is infinite or no number, and people can read it."""
+    try:
+        return len(json.dumps(value, ensure_ascii=False, allow_nan=False)) <= LONGEST
+    except ValueError:
+        return False
 
 
 def literal(value: bool) -> Expression:  # noqa: FBT001 - the value itself
@@ -52,7 +50,9 @@ def rebuilt(node: Expression, new: Sequence[Expression]) -> Expression:  # noqa:
     """The node with other parts, in their order."""
     match node:
         case Binary():
-            return dataclasses.replace(node, left=new[0], right=new[1])
+            # Whoever it is about comes first, as people say it.
+            swapped = node.op in ("==", "!=") and isinstance(new[0], Literal) and not isinstance(new[1], Literal)
+            return dataclasses.replace(node, left=new[swapped], right=new[not swapped])
         case Index():
             return dataclasses.replace(node, of=new[0], index=new[1])
         case Macro():

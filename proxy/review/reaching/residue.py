@@ -169,7 +169,8 @@ class Residue:
             if isinstance(inner, Chain) and inner.op == node.op:
                 terms += inner.terms
             elif not (isinstance(inner, Literal) and inner.value is (not ending)):
-                terms.append(found)
+                # What is left of a bracket may need none.
+                terms.append(inner if found is not term and isinstance(inner, Unary | Binary) else found)
             if lost and spot.want is not None:
                 break
         return _joined(node, terms, truth=spot.truth)

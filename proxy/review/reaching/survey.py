@@ -119,14 +119,13 @@ class Survey:
         for deny in unit.plan.denies:
             when = residue.condition(deny.when, want=True)
             if when == TRUE:
-                return Reach(bans=(Ban(rule=deny.id, at=deny.at, when=when),), why=f"{deny.id} ({deny.at}) refuses")
+                return Reach(bans=(Ban(rule=deny.id, at=deny.at, when=when),), why=f"{deny.id} ({deny.at}) applies")
             if when != FALSE:
                 bans.append(Ban(rule=deny.id, at=deny.at, when=when))
                 used.append((deny.when, when))
         ways = tuple(self._ways(unit, known, used, label))
         if not ways:
-            meant = any(rule.pattern is None or rule.pattern.matches(known.request.channel or "") for rule in unit.plan.rules)
-            return Reach(why="no rule can hold" if meant else NO_RULE)
+            return Reach(why=_without_way(unit, known, residue))
         lets = {slot: binding for code, node in used for slot, binding in residue.lets(code, node).items()}
         rests = {lets[slot].name: residue.rest(lets[slot]) for slot in sorted(lets)}
         facts = {name for node in (*(node for _, node in used), *rests.values()) for name in residue.facts(node)}
@@ -161,6 +160,15 @@ class Survey:
             yield f"data fits {self._names.get(rule.schema.digest, 'its schema')}"
         if rule.obligations.stamp and not (rule.schema and isinstance(rule.schema.type, Record | MapOf)):
             yield "data is an object"
+
+
+def _without_way(unit: Unit, known: Known, residue: Residue) -> str:
+    """Why no rule lets anybody through; a fact that is not at hand may be the reason."""
+    rules = [rule for rule in unit.plan.rules if rule.pattern is None or rule.pattern.matches(known.request.channel or "")]
+    if not rules:
+        return NO_RULE
+    asked = not isinstance(known.facts, Nothing) and any(rule.when and residue.reads(rule.when.node) for rule in rules)
+    return f"no rule can hold{' with the facts at hand' if asked else ''}"
 
 
 def _fits(rule: RulePlan, known: Known) -> bool:
@@ -207,12 +215,19 @@ class _Duties:
         return True
 
     def _risks(self, name: str, code: Code) -> Iterator[str]:
-        """What must be so, lest an expression has no value; that nothing is null where it must not be, the policy itself has proven."""
+        """What must be so, lest an expression has no value.
+
+        That nothing is null where it must not be, the policy itself has proven; what has a member has members.
+        """
         term = self._conditions.term(code.node, code)
         more = texts(self._conditions, term) if name in ("tags", "idempotency") else ()
         for risk in (*term.risks, *more):
             kind, *of = risk.question.key
-            if risk.woe is Woe.error and kind != "null" and not (kind == "errs" and of[0][0] == "name" and of[0][1] in _PRESENT):
+            if (
+                risk.woe is Woe.error
+                and kind not in ("null", "holder")
+                and not (kind == "errs" and of[0][0] == "name" and of[0][1] in _PRESENT)
+            ):
                 yield risk.question.no if risk.when else risk.question.yes
 
 

@@ -124,6 +124,7 @@ def _notes(found: Table, shown: Sequence[str]) -> Iterator[tuple[str, str]]:
     cells = [(op, cell) for row in found.rows for op, cell in row.cells.items()]
     for why in dict.fromkeys(cell.why for _, cell in cells if cell.bans and not cell.ways):
         yield "denied:", why
+    yield from (("no pattern matches", row.name) for row in found.rows if row.pattern is None)
     opened = {op for op, cell in cells if cell.ways}
     bans: dict[str, set[str]] = {}
     for op, cell in cells:
