@@ -131,6 +131,8 @@ def _changes(node: ast.AST) -> Iterator[ast.expr | None]:
             yield ast.Constant(value=not node.value)
         case ast.Constant(value=int() as number):
             yield ast.Constant(value=number + 1)
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return  # for those who read it, and never true where it runs
         case ast.If() | ast.IfExp() | ast.While():
             constant = node.test.value if isinstance(node.test, ast.Constant) else None
             yield from (ast.Constant(value=value) for value in (True, False) if value is not constant)

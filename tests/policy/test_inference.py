@@ -86,6 +86,7 @@ def test_comparing_with_anything_but_null_proves_nothing() -> None:
 @pytest.mark.parametrize(("items", "found"), [(297, []), (298, ["too-large"])])
 def test_an_expression_has_300_terms_at_most(items: int, found: list[str]) -> None:
     assert placed(f"{OPEN} §user in [{', '.join(['user'] * items)}]; }}") == found
+    assert placed(f"{OPEN} §user in [{', '.join(['(user)'] * items)}]; }}") == found
 
 
 @pytest.mark.parametrize(("depth", "found"), [(4, []), (5, ["bad-fact"])])
@@ -145,6 +146,16 @@ def test_a_pattern_that_cannot_be_read_is_found_with_its_reason() -> None:
     assert placed(f'{OPEN} user.matches(§"("); }}') == ["bad-pattern"]
     (found,) = load({"a.policy": f'language 1; {OPEN} user.matches("("); }}'.encode(), "a.test.policy": b"language 1;"}).findings
     assert found.message == "RE2 cannot read this pattern: missing ): ("
+
+
+def test_re2_itself_says_nothing_of_a_bad_pattern(capfd: pytest.CaptureFixture[str]) -> None:
+    placed(f'{OPEN} user.matches(§"("); }}')
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("size", "found"), [(80, []), (100, ["bad-pattern"])])
+def test_a_pattern_may_take_a_megabyte(size: int, found: list[str]) -> None:
+    assert placed(f'{OPEN} user.matches(§"^({"a" * size}){{1000}}$"); }}') == found
 
 
 def test_what_a_deny_proves_holds_for_its_own_operations_only() -> None:

@@ -4,8 +4,9 @@ import pytest
 
 from proxy.policy.checking.plan import Claim
 from proxy.policy.decision import Request
+from proxy.policy.names import METHODS
 from proxy.policy.reading.format import format_text
-from tests.policy.policies import known, placed, policy
+from tests.policy.policies import known, placed, policy, suggestions
 
 GROUND = """
 identity g { guest; }
@@ -46,6 +47,7 @@ def test_an_invariant_says_where_it_stands_and_what_it_says() -> None:
         ('never allow presence on "c:{x}" when vars.x == "";', ("presence",), False, dict.fromkeys(("orders", "news"), ("presence",))),
         ('never allow presence on "c:{x}" when me.suspended;', ("presence",), False, {}),
         ('never allow info on "c:{x}" when service == "news";', (), False, dict.fromkeys(("orders", "news"), ("info",))),
+        (f'never allow {", ".join(METHODS)} on "c:{{x}}" for news when tags["a"] == "b";', (), False, {"news": METHODS}),
     ],
 )
 def test_an_invariant_is_about_whom_it_names_and_about_everybody_whom_its_condition_fits(
@@ -73,6 +75,8 @@ def test_an_invariant_is_about_whom_it_names_and_about_everybody_whom_its_condit
         ("unknown-name", 'never allow publish on "c:{x}" for users, orders when §user == "1";'),
         ("wrong-type", 'never allow publish on "c:{x}" when §vars.x == 1;'),
         ("maybe-null", 'never allow publish on "c:{x}" when §account(vars.x).suspended;'),
+        ("unknown-operation", 'always deny §shared_poll_publish on "c:{x}" for users;'),
+        ("unknown-operation", 'always deny §map_publishes on "c:{x}" for services;'),
         ("syntax", 'always deny publish on "c:{x}"§;'),
         ("syntax", 'never §deny publish on "c:{x}";'),
         ("syntax", 'always §allow publish on "c:{x}" for users;'),
@@ -80,6 +84,17 @@ def test_an_invariant_is_about_whom_it_names_and_about_everybody_whom_its_condit
 )
 def test_a_mistake_in_an_invariant_is_found_at_its_place(wanted: str, text: str) -> None:
     assert wanted in placed(GROUND + text)
+
+
+def test_whoever_is_meant_by_a_misspelled_name_is_suggested() -> None:
+    assert 'did you mean "users"?' in suggestions(GROUND + 'always deny publish on "c:{x}" for user;')
+    assert "write users, guests, services" in suggestions(GROUND + 'always deny publish on "c:{x}" for x;')
+
+
+def test_what_a_deny_of_just_this_operation_disproves_is_known() -> None:
+    text = GROUND.replace("deny unknown when", "deny unknown on publish when")
+    assert placed(text + 'never allow publish on "c:{x}" for users when §me.suspended;').count("maybe-null") == 0
+    assert placed(text + 'never allow publish, subscribe on "c:{x}" for users when §me.suspended;').count("maybe-null") == 1
 
 
 def test_what_denies_disprove_is_known_to_invariants() -> None:
