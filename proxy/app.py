@@ -35,7 +35,6 @@ from proxy.gateway.own import Own
 from proxy.gateway.post import Post
 from proxy.grants.blocks import Blocks
 from proxy.grants.grace import Grace
-from proxy.grants.mirror import Mirror
 from proxy.grants.orders import Orders
 from proxy.grants.revocation import Revocation
 from proxy.hooks.answers import Answers
@@ -58,7 +57,6 @@ from proxy.review.explain import Explainer
 from proxy.settings import Settings
 from proxy.stores import outboxes
 from proxy.stores.blocks import BlockTable
-from proxy.stores.estates import Estates
 from proxy.stores.memory import Buckets
 from proxy.stores.redis import Shared
 from proxy.stores.seal import Seal, public
@@ -133,7 +131,7 @@ def create(
     outbox = Outbox(outboxes.outbox((settings.hand_over or settings.store_url).get_secret_value()), batcher, epoch_ms)
     succession = Succession(engine, outbox, records)
     reload = Reload(settings.policies, policy, succession.take, _seal(settings))
-    replicas = Replicas(shared, engine, orders, _mirror(shared, revocation)) if shared else Alone(engine, orders)
+    replicas = Replicas(shared, engine, orders, revocation, epoch_ms) if shared else Alone(engine, orders, epoch_ms)
     post = Post(batcher, outbox, Own(replicas, replicas.forget, reload))
     for numbers in (Standing(revocation, lags, reload, records.journal, records.shadow, replicas.mirror), Backlog(outbox)):
         metrics.registry.register(numbers)
@@ -169,10 +167,6 @@ def _probes(server: Api, engine: Engine, outbox: Outbox, shared: Shared | None) 
 
     probes = {"centrifugo": server.health, "databases": engine.ping, "outbox": kept}
     return {**probes, "redis": shared.ping} if shared else probes
-
-
-def _mirror(shared: Shared, revocation: Revocation) -> Mirror:
-    return Mirror(Estates(shared), revocation.registry, revocation.redecision.ask, epoch_ms)
 
 
 def _seal(settings: Settings) -> Seal | None:

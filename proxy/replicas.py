@@ -12,8 +12,10 @@ from proxy.engine import Engine
 from proxy.errors import StoreFault
 from proxy.grants.mirror import Mirror
 from proxy.grants.orders import Orders
+from proxy.grants.revocation import Revocation
 from proxy.stores.blocks import Block
-from proxy.stores.redis import News, Shared, Table
+from proxy.stores.estates import Estates
+from proxy.stores.redis import News, Recent, Shared, Table
 from proxy.wire.connections import Connection
 
 AGAIN_S: Final = 0.5
@@ -28,9 +30,11 @@ class Alone:
     works: Sequence[Callable[[], Awaitable[None]]] = ()
     mirror: Mirror | None = None
 
-    def __init__(self, engine: Engine, orders: Orders) -> None:
+    def __init__(self, engine: Engine, orders: Orders, clock: Callable[[], int]) -> None:
+        """`clock` gives epoch milliseconds."""
         self._engine = engine
         self._orders = orders
+        self._clock = clock
 
     async def forget(self, topics: Collection[str]) -> int:
         """Drop the facts with these topics and give how many were cached here."""
@@ -50,7 +54,7 @@ class Alone:
 
     async def outdate(self, user: str, before_s: int | None, channel: str | None) -> None:
         """End what tokens of a user give that were minted before then (None: now), on one channel or altogether."""
-        self._orders.outdate(user, before_s, channel)
+        self._orders.outdate(user, self._clock() if before_s is None else before_s * 1000, channel)
 
     def connections(self, user: str | None) -> Sequence[Connection]:
         """Give the connections of a user, or of everybody, that came through this instance."""
@@ -69,9 +73,11 @@ class Replicas(Alone):
     again, and the blocks are read again.
     """
 
-    def __init__(self, shared: Shared, engine: Engine, orders: Orders, mirror: Mirror) -> None:
-        super().__init__(engine, orders)
-        self.mirror = mirror
+    def __init__(self, shared: Shared, engine: Engine, orders: Orders, revocation: Revocation, clock: Callable[[], int]) -> None:
+        super().__init__(engine, orders, clock)
+        ask = revocation.redecision.ask
+        self.mirror = mirror = Mirror(Estates(shared), revocation.registry, ask, self._recall, clock)
+        self._withdrawn = Recent(shared, "withdrawn")
         self._name = secrets.token_hex(8)
         self._news = News(shared, self._hear, self._gap)
         self._stale = asyncio.Event()
@@ -96,13 +102,23 @@ class Replicas(Alone):
     async def revoke(self, token: str) -> bool:
         """End what a token gives, whichever instance minted it; True, since the others do not say whether they know it."""
         await super().revoke(token)
-        await self._tell(revoke=token)
+        await self._withdraw(revoke=token)
         return True
 
     async def outdate(self, user: str, before_s: int | None, channel: str | None) -> None:
         """End what tokens of a user give, whichever instance minted them."""
-        await super().outdate(user, before_s, channel)
-        await self._tell(outdate=[user, before_s, channel])
+        before_ms = self._clock() if before_s is None else before_s * 1000
+        self._orders.outdate(user, before_ms, channel)
+        await self._withdraw(outdate=[user, before_ms, channel])
+
+    async def _withdraw(self, **said: object) -> None:
+        """Tell the others, and those who take over the grants of one that did not hear it."""
+        await self._withdrawn.note(said, self._clock() / 1000)
+        await self._tell(**said)
+
+    async def _recall(self) -> None:
+        for said in await self._withdrawn.all(self._clock() / 1000):
+            self._hear(said)
 
     async def _tell(self, **said: object) -> None:
         await self._news.tell({"from": self._name, **said})
@@ -121,8 +137,8 @@ class Replicas(Alone):
         if "revoke" in said:
             self._orders.revoke(str(said["revoke"]))
         if "outdate" in said:
-            user, before_s, channel = said["outdate"]
-            self._orders.outdate(user, before_s, channel)
+            user, before_ms, channel = said["outdate"]
+            self._orders.outdate(user, int(before_ms), channel)
         if "blocks" in said:
             self._stale.set()
 

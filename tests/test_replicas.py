@@ -13,6 +13,8 @@ import orjson
 import pytest
 
 from proxy import replicas as module
+from proxy.app import epoch_ms
+from proxy.grants import mirror
 from proxy.stores.redis import Shared
 from tests.delivery.outbox_world import Program
 from tests.live.redis import Redis, redis
@@ -98,8 +100,28 @@ async def test_what_a_killed_process_had_allowed_is_decided_again_by_another_whi
     await shared.client.delete(*await shared.client.keys("centrigate:alive:*"))  # as if its time were over
     await shared.close()
     async with world(path, redis_url=server.url) as other:
-        assert await other.sent(1) == [{"unsubscribe": {"user": "42", "client": "c1", "channel": "chat:7"}}]
+        assert (await other.sent(1))[0] == {"unsubscribe": {"user": "42", "client": "c1", "channel": "chat:7"}}
         assert (await other.metrics())["centrigate_grants_adopted_total"] == 2
+
+
+@pytest.mark.parametrize("order", [("revoke_token", {"uid": "j"}), ("invalidate_user_tokens", {"user": "42"})])
+async def test_a_token_that_was_withdrawn_before_the_loss_of_its_instance_was_noticed_is_ended(
+    path: Path, server: Redis, monkeypatch: pytest.MonkeyPatch, order: tuple[str, dict[str, str]]
+) -> None:
+    monkeypatch.setattr(mirror, "BEAT_S", 0.02)
+    (path / "policies" / "a.policy").write_text(PEOPLE)
+    shared, lost, now_ms = Shared(server.url), "0123456789abcdef", epoch_ms()
+    times = {"end_s": now_ms // 1000 + 600, "since_ms": now_ms, "decided_ms": now_ms, "usable_s": now_ms // 1000 + 600}
+    grant = {"holder": "token:j", "user": "42", "channel": "", "rule": "connect/1", "revision": "1", "facts": [], **times}
+    async with world(path, redis_url=server.url) as here:
+        await shared.client.zadd("centrigate:withdrawn", {b"{": now_ms / 1000, b"[]": now_ms / 1000})
+        method, params = order
+        assert await here.call(method, **params) == {"result": {}}
+        await shared.client.hset(f"centrigate:grants:{lost}", mapping={b"j": orjson.dumps(grant)})
+        await shared.client.sadd("centrigate:replicas", lost)
+        (command,) = {each["disconnect"]["user"] for each in await here.sent(1)}
+        assert command == "42"
+    await shared.close()
 
 
 async def test_while_redis_is_away_nothing_is_allowed_that_has_to_be_counted_and_orders_fail(

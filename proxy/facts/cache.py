@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol, TypeAlias
 
 import orjson
 
@@ -23,6 +23,12 @@ PROBE_SECONDS = 5.0
 
 CLOSE_SECONDS = 5.0
 """How long closing waits for loads that were told to end."""
+
+
+_Topic: TypeAlias = tuple[str, Sequence[int]]
+"""How a topic is written, and which parts of a fact's key are filled in."""
+
+_PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
 class Loader(Protocol):
@@ -82,6 +88,9 @@ class Facts:
         spread: Callable[[], float] = random.random,
     ) -> None:
         self._facts: Mapping[object, Fact] = dict(facts.items())
+        self._topics: Mapping[object, Sequence[_Topic]] = {
+            name: [_form(fact, topic) for topic in fact.topics] for name, fact in facts.items()
+        }
         self._loaders = loaders
         self._stores = stores
         self._listeners = listeners
@@ -120,9 +129,7 @@ class Facts:
 
     def topics(self, key: FactKey) -> Sequence[str]:
         """The topics that drop this key of a declared fact, with its arguments filled in."""
-        fact = self._facts[key[0]]
-        arguments = dict(zip(fact.parameters, key[1:], strict=True))
-        return [re.sub(r"\{(\w+)\}", lambda name: _text(arguments[name[1]]), topic) for topic in fact.topics]
+        return [form % tuple([_text(key[at]) for at in places]) for form, places in self._topics[key[0]]]
 
     def invalidate(self, topics: Iterable[str]) -> int:
         """Drops what the topics name and gives the number of keys; a load in flight still answers who waits, but is not kept."""
@@ -233,6 +240,11 @@ async def _trouble(loader: Loader) -> str:
 
 def _nobody(_told: frozenset[str]) -> None:
     """Whom a cache tells that nobody listens to."""
+
+
+def _form(fact: Fact, topic: str) -> _Topic:
+    places = {name: at for at, name in enumerate(fact.parameters, 1)}
+    return _PARAMETER.sub("%s", topic.replace("%", "%%")), [places[name] for name in _PARAMETER.findall(topic)]
 
 
 def _text(argument: object) -> str:

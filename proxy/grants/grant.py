@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import orjson
+
 from proxy.policy.decision import FactKey, Request
 
 Key: TypeAlias = tuple[str, str]
@@ -30,7 +32,7 @@ class Grant:
 
     It is a subscription to `channel`, or a connection if that is `""`. `rule` is the id of the rule that allowed it, `revision` that of its
     policy. `end_s` is when it ends by itself, in epoch seconds, None if it does not. It was given at `since_ms` and decided last at
-    `decided_ms`; a token may be used until `usable_s`.
+    `decided_ms`; a token may be used until `usable_s`. `meta` is JSON, which takes a fourth of the room of what it says.
     """
 
     holder: str
@@ -44,7 +46,7 @@ class Grant:
     decided_ms: int
     usable_s: int | None = None
     transport: str | None = None
-    meta: object = None
+    meta: str | None = None
     more: More | None = None
 
     @property
@@ -68,7 +70,7 @@ class Grant:
             transport=self.transport,
             data=more.data,
             ambiguous=more.ambiguous,
-            meta=self.meta,
+            meta=None if self.meta is None else orjson.loads(self.meta),
             headers=more.headers,
             name=more.name,
             version=more.version,

@@ -1,6 +1,6 @@
 """From something that grants share to their keys."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
 
 MANY: Final = 16
@@ -24,32 +24,30 @@ class Index(Generic[_At, _Key]):
     def __init__(self) -> None:
         self._keys: dict[_At, _Key | _Few[_Key] | set[_Key]] = {}
 
-    def add(self, at: _At, key: _Key) -> bool:
-        """Put `key` under `at`, where it is not yet; whether it is the first there."""
+    def add(self, at: _At, key: _Key) -> None:
+        """Put `key` under `at`, where it is not yet."""
         keys = self._keys
         found = keys.setdefault(at, key)
         if found is key:
-            return True
+            return
         if isinstance(found, set):
             found.add(key)
-            return False
+            return
         few = found if isinstance(found, _Few) else (found,)
         keys[at] = _Few((*few, key)) if len(few) < MANY - 1 else {*few, key}
-        return False
 
-    def discard(self, at: _At, key: _Key) -> bool:
-        """Take `key` from under `at`, where it is; whether nothing is left there."""
+    def discard(self, at: _At, key: _Key) -> None:
+        """Take `key` from under `at`, where it is."""
         found = self._keys[at]
         if isinstance(found, set):
             found.discard(key)
             if found:
-                return False
+                return
         elif isinstance(found, _Few):
             left = _Few(each for each in found if each != key)
             self._keys[at] = left if len(left) > 1 else left[0]
-            return False
+            return
         del self._keys[at]
-        return True
 
     def get(self, at: _At) -> tuple[_Key, ...]:
         """Give the keys under `at`, as they are now."""
@@ -62,7 +60,3 @@ class Index(Generic[_At, _Key]):
         """Give one of the keys under `at`, whichever; None where there is none."""
         found = self._keys.get(at)
         return next(iter(found)) if isinstance(found, _Few | set) else found
-
-    def __iter__(self) -> Iterator[_At]:
-        """Give every value that has a key."""
-        yield from tuple(self._keys)

@@ -5,6 +5,7 @@ from typing import Final, Protocol
 
 from proxy.grants.grant import TOKEN, Grant, More
 from proxy.policy.decision import Allow, Request
+from proxy.wire.write import dump
 
 LARGEST: Final = 2048
 """Characters of a payload that is kept with its grant; what is longer is not there when the grant is decided again."""
@@ -84,6 +85,6 @@ def _grant(
         decided_ms=now_ms,
         usable_s=usable_s,
         transport=request.transport,
-        meta=request.meta,
+        meta=None if request.meta is None else dump(request.meta).decode(),
         more=more,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from itertools import islice
 from typing import Final, Protocol
@@ -32,6 +32,8 @@ SPARE: Final = 10_000
 
 _GRANT: Final = TypeAdapter(Grant)
 _SCALARS: Final = (str, int)
+_NEVER: Final = 1 << 53
+"""What no time is."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -63,14 +65,23 @@ class Estates(Protocol):
 class Mirror:
     """The grants of a registry as others find them, `backlog` of them not yet; `adopted` counts those that were taken over.
 
-    What was lost with a replica is decided again by `ask`, since nobody watched it meanwhile. `clock` gives epoch milliseconds.
+    What was lost with a replica is decided again by `ask`, since nobody watched it meanwhile; then `adopting` does what was ordered of it.
+    `clock` gives epoch milliseconds.
     """
 
-    def __init__(self, estates: Estates, registry: Registry, ask: Callable[[Iterable[Key]], int], clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        estates: Estates,
+        registry: Registry,
+        ask: Callable[[Iterable[Key]], int],
+        adopting: Callable[[], Awaitable[None]],
+        clock: Callable[[], int],
+    ) -> None:
         self.adopted = 0
         self._estates = estates
         self._registry = registry
         self._ask = ask
+        self._adopting = adopting
         self._clock = clock
         self._changed: dict[Key, None] = {}
         self._anew = True
@@ -133,16 +144,17 @@ class Mirror:
         for _ in range(-(-len(self._changed) // TOGETHER)):
             await self._beat()
             batch = list(islice(self._changed, TOGETHER))
-            found = {key: self._registry.get(key) for key in batch}
-            left = {orjson.dumps(key): text for key, grant in found.items() if grant and (text := _written(grant))}
-            gone = [orjson.dumps(key) for key, grant in found.items() if grant is None]
             for key in batch:
                 del self._changed[key]
             try:
-                await self._estates.put(left, gone)
-            except StoreFault:
+                await self._put(batch)
+            except BaseException:  # also when it is told to end, since `close` writes the rest
                 self._changed.update(dict.fromkeys(batch))
                 raise
+
+    async def _put(self, keys: Iterable[Key]) -> None:
+        texts = {orjson.dumps(key): _written(grant) if (grant := self._registry.get(key)) else None for key in keys}
+        await self._estates.put({key: text for key, text in texts.items() if text}, [key for key, text in texts.items() if not text])
 
     async def _inherit(self) -> None:
         for name in await self._estates.lost():
@@ -151,6 +163,8 @@ class Mirror:
                 async for page in self._estates.pages(name):
                     passed += len(page) - self._adopt(page)
                     await self._write()  # first it is mirrored here, then it is forgotten there
+                    await self._beat()
+                await self._adopting()
                 await self._estates.bury(name)
                 _LOG.info("took over %d grants of a lost instance, passed over %d", self.adopted - count, passed)
 
@@ -175,8 +189,11 @@ def _written(grant: Grant) -> bytes | None:
 
 def _read(text: bytes) -> Grant | None:
     """The grant that was left; None for what another version may have left."""
-    with suppress(ValidationError):
+    with suppress(ValidationError, orjson.JSONDecodeError):
         grant = _GRANT.validate_json(text)
-        if all(fact and all(isinstance(each, _SCALARS) for each in fact) for fact in grant.facts):
+        orjson.loads(grant.meta or "null")
+        sound = all(fact and all(isinstance(each, _SCALARS) for each in fact) for fact in grant.facts)
+        times = (grant.end_s, grant.since_ms, grant.decided_ms, grant.usable_s)
+        if sound and all(each is None or 0 <= each < _NEVER for each in times):
             return grant
     return None

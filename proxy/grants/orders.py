@@ -78,9 +78,8 @@ class Orders:
             self._end(grant)
         return grant is not None
 
-    def outdate(self, user: str, before_s: int | None, channel: str | None) -> None:
-        """End what tokens of a user give that were minted before then (epoch seconds, None: now), on one channel or altogether."""
-        before_ms = self._clock() if before_s is None else before_s * 1000
+    def outdate(self, user: str, before_ms: int, channel: str | None) -> None:
+        """End what tokens of a user give that were minted before then (epoch milliseconds), on one channel or altogether."""
         for key in self._registry.of_user(user):
             grant = self._registry.get(key)
             if grant is not None and grant.minted and grant.since_ms <= before_ms and channel in (None, grant.channel):

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import islice
 from sys import intern
 from typing import Final, TypeAlias
@@ -24,7 +25,7 @@ _Changed: TypeAlias = str | FactKey
 
 
 class Registry:
-    """Grants by key, found by user, channel, rule, fact and topic.
+    """Grants by key, found by user and topic.
 
     `clock` gives epoch milliseconds, `topics` what invalidates a fact, which is the same until `relist` is called.
 
@@ -41,10 +42,7 @@ class Registry:
         self._most = most
         self._grants: dict[Key, Grant] = {}
         self._users: Index[str, Key] = Index()
-        self._channels: Index[str, Key] = Index()
-        self._rules: Index[str, Key] = Index()
-        self._facts: Index[FactKey, Key] = Index()
-        self._topics: Index[str, FactKey] = Index()
+        self._topics: Index[str, Key] = Index()
         self._tokens: dict[str, Key] = {}
         self._ends: dict[int, list[Key]] = {}
         self._dropped: dict[_Changed, int] = {}
@@ -76,8 +74,7 @@ class Registry:
         key = grant.key
         self._grants[key] = grant
         self._enter(key, grant)
-        if grant.end_s is not None:
-            self._ends.setdefault(grant.end_s // STEP_S, []).append(key)
+        self._schedule(key, grant.end_s)
         return self._current(grant)
 
     def drop(self, key: Key) -> None:
@@ -90,12 +87,8 @@ class Registry:
         if self._tokens.get(grant.holder) == key:
             del self._tokens[grant.holder]
         self._users.discard(grant.user, key)
-        self._rules.discard(grant.rule, key)
-        if grant.channel:
-            self._channels.discard(grant.channel, key)
-        for fact in grant.facts:
-            if self._facts.discard(fact, key):
-                self._unlist(fact)
+        for topic in self._topics_under(grant):
+            self._topics.discard(topic, key)
 
     def release(self, key: Key) -> None:
         """Forget what has ended: a grant, and with a connection its subscriptions."""
@@ -121,13 +114,10 @@ class Registry:
         """Give the grants of a user."""
         return self._users.get(user)
 
-    def on_channel(self, channel: str) -> tuple[Key, ...]:
-        """Give the subscriptions to a channel."""
-        return self._channels.get(channel)
-
     def by_rules(self, changed: Callable[[str], bool]) -> tuple[Key, ...]:
         """Give the grants of the rules whose id satisfies `changed`."""
-        return tuple(key for rule in self._rules if changed(rule) for key in self._rules.get(rule))
+        known = cache(changed)  # rules are few, and grants are many
+        return tuple(key for key, grant in self._grants.items() if known(grant.rule))
 
     def resting_on(self, topics: Iterable[str]) -> tuple[Key, ...]:
         """Give the grants that rest on facts of these topics, once each, and remember that those were invalidated now."""
@@ -136,27 +126,22 @@ class Registry:
         found: dict[Key, None] = {}
         for topic in topics:
             self._note(topic, now_ms)
-            for fact in self._topics.get(topic):
-                found.update(dict.fromkeys(self._facts.get(fact)))
+            found.update(dict.fromkeys(self._topics.get(topic)))
         return tuple(found)
 
     def resting_on_facts(self, names: frozenset[str]) -> tuple[Key, ...]:
         """Give the grants that rest on facts with these names, once each, and remember that all of those were invalidated now."""
         now_ms = self._clock()
         self._forget(now_ms)
-        found: dict[Key, None] = {}
         for name in names:
             self._note((name,), now_ms)
-        for fact in self._facts:
-            if fact[0] in names:
-                found.update(dict.fromkeys(self._facts.get(fact)))
-        return tuple(found)
+        return tuple(dict.fromkeys([key for key, grant in self._grants.items() for fact in grant.facts if fact[0] in names]))
 
     def relist(self) -> None:
         """Find out anew which topics invalidate the facts, since they are declared otherwise."""
         self._topics = Index()
-        for fact in self._facts:
-            self._list(fact)
+        for key, grant in self._grants.items():
+            self._list(key, grant)
 
     def expire(self) -> int:
         """Forget the grants that ended more than `SLACK_S` ago and give their number."""
@@ -172,48 +157,47 @@ class Registry:
         return gone
 
     def _share(self, grant: Grant) -> None:
-        """Let a grant refer to what others have, instead of to equal copies: half of its memory."""
-        grant.holder, grant.user, grant.channel = intern(grant.holder), intern(grant.user), intern(grant.channel)
-        if grant.transport:
-            grant.transport = intern(grant.transport)
-        grant.facts = tuple(map(self._known, grant.facts))
-        connection = self._grants.get((grant.holder, "")) if grant.channel else None
-        if connection is not None and connection.meta == grant.meta:
-            grant.meta = connection.meta
-
-    def _known(self, fact: FactKey) -> FactKey:
-        key = self._facts.first(fact)
-        if key is not None:
-            known = self._grants[key].facts
-            return known[known.index(fact)]
-        return tuple(intern(each) if isinstance(each, str) else each for each in fact)
+        """Let a grant refer to what another of its user has, instead of to equal copies."""
+        grant.transport = grant.transport and intern(grant.transport)
+        known = self._users.first(grant.user)
+        if known is None:
+            return
+        other = self._grants[known]
+        grant.user = other.user
+        if other.holder == grant.holder:
+            grant.holder = other.holder
+        if other.meta == grant.meta:
+            grant.meta = other.meta
+        theirs = other.facts
+        grant.facts = tuple([theirs[theirs.index(fact)] if fact in theirs else fact for fact in grant.facts])
 
     def _enter(self, key: Key, grant: Grant) -> None:
         if grant.minted:
             self._tokens.setdefault(grant.holder, key)  # of a connection's token, that of the connection, which comes first
         self._users.add(grant.user, key)
-        self._rules.add(grant.rule, key)
-        if grant.channel:
-            self._channels.add(grant.channel, key)
+        self._list(key, grant)
+
+    def _list(self, key: Key, grant: Grant) -> None:
+        for topic in self._topics_under(grant):
+            self._topics.add(topic, key)
+
+    def _topics_under(self, grant: Grant) -> set[str]:
+        topics: set[str] = set()
         for fact in grant.facts:
-            if self._facts.add(fact, key):
-                self._list(fact)
-
-    def _list(self, fact: FactKey) -> None:
-        for topic in self._topics_of(fact):
-            self._topics.add(intern(topic), fact)
-
-    def _unlist(self, fact: FactKey) -> None:
-        for topic in self._topics_of(fact):
-            self._topics.discard(topic, fact)
+            topics.update(self._topics_of(fact))
+        return topics
 
     def _replace(self, key: Key, before: Grant, grant: Grant) -> None:
         grant.holder, grant.user, grant.channel, grant.facts = before.holder, before.user, before.channel, before.facts
         grant.transport = before.transport if before.transport == grant.transport else grant.transport
         grant.meta = before.meta if before.meta == grant.meta else grant.meta
         self._grants[key] = grant
-        if grant.end_s is not None and (before.end_s is None or grant.end_s // STEP_S != before.end_s // STEP_S):
-            self._ends.setdefault(grant.end_s // STEP_S, []).append(key)
+        if before.end_s is None or grant.end_s is None or grant.end_s // STEP_S != before.end_s // STEP_S:
+            self._schedule(key, grant.end_s)
+
+    def _schedule(self, key: Key, end_s: int | None) -> None:
+        if end_s is not None:
+            self._ends.setdefault(end_s // STEP_S, []).append(key)
 
     def _evict(self) -> None:
         # several at once, because finding the first key of a dictionary costs as much as keys were taken from its front

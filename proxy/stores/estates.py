@@ -1,9 +1,9 @@
 """What each of several replicas leaves behind in Redis, so that another can take it over when it is lost."""
 
-import itertools
+import re
 import secrets
 from collections.abc import AsyncIterator, Collection, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from proxy.stores.redis import PREFIX, Shared
 
@@ -20,13 +20,19 @@ PAGE: Final = 500
 """Entries that are read at a time."""
 
 _REPLICAS: Final = PREFIX + "replicas"
+_NAME: Final = re.compile(r"[0-9a-f]{16}")
 
 _LIVE: Final = """
 local anew = redis.call('SADD', KEYS[1], ARGV[1]) + ARGV[2]
 redis.call('SET', KEYS[2], '1', 'PX', ARGV[3])
 if anew > 0 then redis.call('UNLINK', KEYS[3]) end
 redis.call('EXPIRE', KEYS[3], ARGV[4])
-return anew
+return 1 - redis.call('EXISTS', KEYS[3])
+"""
+
+_CLAIM: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
+return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0
 """
 
 _BURY: Final = """
@@ -47,32 +53,37 @@ class Estates:
         self._shared = shared
         self._own = secrets.token_hex(8)
         self._live = shared.client.register_script(_LIVE)
+        self._claim = shared.client.register_script(_CLAIM)
         self._bury = shared.client.register_script(_BURY)
 
     async def live(self, *, anew: bool) -> bool:
-        """Give a sign of life; True if the own estate is empty now: because it was to begin `anew`, is new, or was taken over."""
+        """Give a sign of life; True if the own estate is empty now: because it was to begin `anew`, is new, or was taken over.
+
+        It is asked of the estate itself, since an answer may be lost and the call be repeated.
+        """
         args: list[str | int] = [self._own, int(anew), int(LIFE_S * 1000), KEPT_S]
         return bool(await self._shared.call(self._live(keys=_keys(self._own)[:3], args=args)))
 
     async def put(self, left: Mapping[bytes, bytes], gone: Collection[bytes]) -> None:
         """Leave these entries, in place of earlier ones, and none of those that are gone."""
-        name, pipeline = _keys(self._own)[2], self._shared.client.pipeline(transaction=False)
+        name, pipeline = _keys(self._own)[2], cast("Any", self._shared.client.pipeline(transaction=False))
         if left:
-            pipeline.execute_command("HSET", name, *itertools.chain(*left.items()))
+            pipeline.hset(name, mapping=left)
         if gone:
-            pipeline.execute_command("HDEL", name, *gone)
-        await self._shared.call(pipeline.execute())
+            pipeline.hdel(name, *gone)
+        await self._shared.call(pipeline.expire(name, KEPT_S).execute())
 
     async def lost(self) -> list[str]:
         """Give the replicas that are lost."""
         found: Collection[Any] = await self._shared.call(self._shared.client.smembers(_REPLICAS))
-        names = sorted(each.decode() for each in found if each.decode() != self._own)
+        names = sorted(name for each in found if _NAME.fullmatch(name := each.decode(errors="replace")) and name != self._own)
         signs = await self._shared.call(self._shared.client.mget([_keys(name)[1] for name in names])) if names else []
         return [name for name, sign in zip(names, signs, strict=True) if sign is None]
 
     async def claim(self, name: str) -> bool:
         """Whether it is this replica that may take over a lost one now."""
-        return bool(await self._shared.call(self._shared.client.set(_keys(name)[3], self._own, nx=True, px=int(HEIR_S * 1000))))
+        args: list[str | int] = [self._own, int(HEIR_S * 1000)]
+        return bool(await self._shared.call(self._claim(keys=_keys(name)[3:], args=args)))
 
     async def pages(self, name: str) -> AsyncIterator[Mapping[bytes, bytes]]:
         """Read the estate of a replica."""

@@ -5,7 +5,7 @@ Redis is never waited for longer than `PATIENCE_S`; a call that fails raises `St
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -25,6 +25,9 @@ CONNECTIONS: Final = 32
 
 QUIET_S: Final = 2.0
 """Seconds without news after which it is found out whether Redis is still there."""
+
+RECENT_S: Final = 86_400
+"""Seconds that orders are kept: as long as what a lost replica leaves."""
 
 AGAIN_S: Final = 0.5
 """Seconds until the next attempt to listen."""
@@ -116,6 +119,30 @@ class Table:
     async def drop(self, key: str) -> None:
         """Take a value out, if it is there."""
         await self._shared.call(self._shared.client.hdel(self._name, key))
+
+
+class Recent:
+    """What replicas ordered within `RECENT_S`, for those who take over what they could not hear of; every call raises `StoreFault`."""
+
+    def __init__(self, shared: Shared, name: str) -> None:
+        self._shared = shared
+        self._name = PREFIX + name
+
+    async def note(self, message: Mapping[str, object], now_s: float) -> None:
+        """Keep an order, and forget old ones."""
+        pipeline: Any = self._shared.client.pipeline(transaction=False)
+        pipeline.zadd(self._name, {orjson.dumps(message): now_s}).zremrangebyscore(self._name, 0, now_s - RECENT_S)
+        await self._shared.call(pipeline.expire(self._name, RECENT_S).execute())
+
+    async def all(self, now_s: float) -> Sequence[Mapping[str, Any]]:
+        """Give them, the oldest first."""
+        out: list[Mapping[str, Any]] = []
+        found: Iterable[Any] = await self._shared.call(self._shared.client.zrangebyscore(self._name, now_s - RECENT_S, "+inf"))
+        for each in found:
+            with suppress(orjson.JSONDecodeError):
+                message = orjson.loads(each)
+                out += [message] if isinstance(message, dict) else []
+        return out
 
 
 class News:

@@ -132,15 +132,15 @@ async def test_a_revoked_token_is_ended_even_if_its_user_gets_another() -> None:
 
 @pytest.mark.parametrize(
     ("before_s", "channel", "ended"),
-    [(None, None, 2), (None, "doc:7", 1), (None, "doc:8", 0), (-11, None, 0), (-10, None, 2)],
+    [(0, None, 2), (0, "doc:7", 1), (0, "doc:8", 0), (-11, None, 0), (-10, None, 2)],
 )
-async def test_outdated_are_the_users_tokens_of_before(before_s: int | None, channel: str | None, ended: int) -> None:
+async def test_outdated_are_the_users_tokens_of_before(before_s: int, channel: str | None, ended: int) -> None:
     desk = Desk()
     desk.token("42")
     desk.token("42", "doc:7")
     desk.token("43")
     desk.connection("c1", "42")
-    desk.orders.outdate("42", None if before_s is None else desk.clock.now // 1000 + before_s, channel)
+    desk.orders.outdate("42", desk.clock.now + before_s * 1000, channel)
     assert len(desk.endings) == ended
 
 
