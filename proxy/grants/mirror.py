@@ -107,8 +107,7 @@ class Mirror:
                     look_s = loop.time() + BEAT_S
                 away = False
             except StoreFault as fault:
-                if not away:
-                    _LOG.warning("grants are not mirrored: %s", fault)
+                _LOG.log(logging.DEBUG if away else logging.WARNING, "grants are not mirrored: %s", fault)
                 away = True
                 await asyncio.sleep(AGAIN_S)
             if not self._changed:
