@@ -285,3 +285,10 @@ def test_long_lines_are_those_that_cannot_be_broken() -> None:
         if not parse_file(path.name, path.read_text())[1]:
             for line in format_text(path.name, path.read_text()).split("\n"):
                 assert len(line.partition("//")[0]) <= WIDTH or '"' in line
+
+
+@pytest.mark.parametrize(("width", "lines"), [(100, 1), (101, 2)])
+def test_a_line_has_100_characters_at_most(width: int, lines: int) -> None:
+    begin, end = 'deny d when user == "', '" && client == "b";'
+    text = f"language 1;\n{begin}{'a' * (width - len(begin) - len(end))}{end}\n"
+    assert len(format_text("a.policy", text).splitlines()) == 1 + lines

@@ -21,6 +21,10 @@ def test_a_file_has_so_many_characters_at_most(more: int, found: list[object]) -
     assert places(parse_file("a.policy", text + "a" * (MAX_CHARACTERS - len(text) + more))[1]) == found
 
 
+def test_the_limits_of_files_are_these() -> None:
+    assert (MAX_CHARACTERS, MAX_LEXEMES, MAX_FINDINGS) == (1_048_576, 100_000, 20)
+
+
 @pytest.mark.parametrize("piece", [";", "//\n"])
 def test_a_file_has_so_many_pieces_at_most(piece: str) -> None:
     assert lex("a.policy", piece * MAX_LEXEMES).findings == []
