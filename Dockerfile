@@ -3,7 +3,7 @@ WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /venv
 COPY requirements.lock ./
-RUN /venv/bin/pip install --require-hashes -r requirements.lock
+RUN /venv/bin/pip install --no-deps --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY proxy proxy
 RUN pip wheel --no-deps --wheel-dir dist . && /venv/bin/pip install --no-deps dist/*.whl
@@ -15,7 +15,7 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 
 FROM build AS player
 COPY requirements-dev.lock ./
-RUN /venv/bin/pip install --require-hashes -r requirements-dev.lock
+RUN /venv/bin/pip install --no-deps --require-hashes -r requirements-dev.lock
 
 FROM python:3.11-slim-bookworm AS service
 RUN useradd --system --uid 10001 --home-dir /app centrigate && install -d -o centrigate /app /app/var

@@ -48,7 +48,8 @@ LOCK := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-
 .venv/.installed: requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the Python packages."
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	# The lock is complete: looking for dependencies, older versions of pip want what is newer than it.
+	@$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
