@@ -45,10 +45,10 @@ lock: .venv/.installed ## pin the newest versions that pyproject.toml allows, wi
 
 LOCK := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
 
+# The lock is complete: looking for dependencies, older versions of pip want what is newer than it.
 .venv/.installed: requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the Python packages."
-	# The lock is complete: looking for dependencies, older versions of pip want what is newer than it.
 	@$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@

@@ -114,3 +114,9 @@ def test_the_longest_lifetime_is_a_century() -> None:
 def test_what_is_no_piece_of_the_language_is_named(text: str, message: str, hint: str) -> None:
     (found,) = lex("a.policy", text).findings
     assert (found.message, found.hint) == (message, hint)
+
+
+@pytest.mark.parametrize("data", ['{"a": }', '{"a": {"b": }}', '{"a": {"b": 1}, "c": }'])
+def test_behind_brackets_that_belong_to_a_mistake_the_next_block_is_read(data: str) -> None:
+    text = f'language 1;\nconnect {{ data = {data}}}\nchannel "c" {{ x; }}\nlet = 3;\n'
+    assert [line for _, line, _ in places(parse_file("a.policy", text)[1])] == [2, 3, 4]
