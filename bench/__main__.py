@@ -12,7 +12,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench import engines, footprint, gateway, hook, loading, outbox, policy, reconnect, review, storm, tokens
+from bench import engines, footprint, gateway, grants, hook, limits, loading, outbox, policy, reconnect, review, revocation, storm, tokens
 from bench.ratios import CONTROL, Findings, Interval
 
 CASES: Final[Mapping[str, Callable[[], Findings]]] = {
@@ -26,6 +26,11 @@ CASES: Final[Mapping[str, Callable[[], Findings]]] = {
     "reading cached facts": storm.cached,
     "a cold storm on SQLite": storm.sqlite,
     "a cold storm on PostgreSQL": storm.postgresql,
+    "noting what is allowed": grants.registry,
+    "remembering what is allowed": grants.memory,
+    "a shadow policy beside": grants.shadow,
+    "counting a limit": limits.memory,
+    "counting a limit in Redis": limits.shared,
     "publishing": gateway.findings,
     "keeping on disk": outbox.findings,
     "replaying a decision log": review.replaying,
@@ -37,6 +42,7 @@ CASES: Final[Mapping[str, Callable[[], Findings]]] = {
     "minting with EdDSA": tokens.eddsa,
     "minting with RSA": tokens.rsassa,
     "knowing a token again": tokens.known,
+    "taking access back": revocation.findings,
     "reconnecting": reconnect.many,
     "reconnecting all at once": reconnect.crowd,
     "reconnecting in other ways": reconnect.ways,
@@ -44,7 +50,7 @@ CASES: Final[Mapping[str, Callable[[], Findings]]] = {
 }
 PROCESSES: Final = 3
 """A confidence interval covers one process only, so there are several, and the middle one counts."""
-ONCE: Final = frozenset(case for case in CASES if case.startswith("reconnecting"))
+ONCE: Final = frozenset(case for case in CASES if case.startswith(("reconnecting", "taking")))
 """Whatever these measure runs in processes that they start, and takes long: one of this is enough."""
 
 

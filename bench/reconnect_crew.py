@@ -52,6 +52,16 @@ _DOCS: Final = """fact docs(uid: string) -> list<string> {
   batch 64;
 }
 """
+_REVOKED: Final = """database main { url env STORM_DATABASE; }
+fact account(uid: string) -> { suspended: bool }? {
+  sql main "select suspended from accounts where id = :uid"; cache 1h; timeout 5s; invalidate on "account:{uid}"; batch 64;
+}
+fact doc_member(doc: string, uid: string) -> { role: string }? {
+  sql main "select role from doc_members where doc_id = :doc and user_id = :uid"; cache 1h; timeout 5s; batch 64;
+  invalidate on "doc:{doc}", "docs";
+}
+service application { key env STORM_SERVICE_KEY; allow invalidate; }
+"""
 _RULES: Final = """let me = account(user);
 deny unknown_account when me == null;
 deny suspended when me.suspended;
@@ -67,8 +77,10 @@ POLICIES: Final[Mapping[str, str]] = {
     "hooks": _HEAD + _SQL + _RULES % "",
     "pushed": _HEAD + _SQL + _DOCS + _RULES % _PUSHED,
     "slow": _HEAD + _HTTP + _RULES % "",
+    "revoked": _HEAD + _REVOKED + _RULES % "",
 }
-"""The same rules: facts in a database; with the subscriptions made in the answer to the connect; facts of a slow application."""
+"""The same rules: facts in a database; with the subscriptions made in the answer to the connect; facts of a
+slow application; with one topic for all memberships."""
 
 
 def uid(number: int) -> str:
@@ -76,9 +88,9 @@ def uid(number: int) -> str:
     return f"user{number}"
 
 
-def docs(number: int, clients: int) -> list[str]:
-    """Give the documents of a user when there are so many."""
-    return [str((number * SUBSCRIPTIONS + each) % max(clients * SUBSCRIPTIONS // MEMBERS, SUBSCRIPTIONS)) for each in range(SUBSCRIPTIONS)]
+def docs(number: int, clients: int, wanted: int = SUBSCRIPTIONS) -> list[str]:
+    """Give the documents of a user when there are so many, `wanted` for each."""
+    return [str((number * wanted + each) % max(clients * wanted // MEMBERS, wanted)) for each in range(wanted)]
 
 
 def signed_in(number: int) -> str:
@@ -87,16 +99,24 @@ def signed_in(number: int) -> str:
     return f"Bearer {jwt.encode(claims, IDENTITY_KEY)}"
 
 
-def database(folder: Path, clients: int) -> None:
+def database(folder: Path, clients: int, wanted: int = SUBSCRIPTIONS) -> None:
     """Write all users and their documents into the folder."""
     with sqlite3.connect(folder / DATABASE) as connection:
         connection.execute("create table accounts (id text primary key, suspended integer)")
         connection.execute("create table doc_members (doc_id text, user_id text, role text, primary key (doc_id, user_id))")
         connection.execute("create index doc_members_user on doc_members (user_id)")
         connection.executemany("insert into accounts values (?, 0)", [(uid(number),) for number in range(clients)])
-        rows = [(doc, uid(number), "editor") for number in range(clients) for doc in docs(number, clients)]
+        rows = [(doc, uid(number), "editor") for number in range(clients) for doc in docs(number, clients, wanted)]
         connection.executemany("insert into doc_members values (?, ?, ?)", rows)
     connection.close()
+
+
+def listening(folder: Path, clients: int, wanted: int) -> Path:
+    """Write the file of clients that ask for so many subscriptions each."""
+    file = folder / "listening.jsonl"
+    everybody = ({"authorization": signed_in(number), "channels": _channels(number, clients, wanted)} for number in range(clients))
+    file.write_text("".join(json.dumps(each) + "\n" for each in everybody))
+    return file
 
 
 def write(folder: Path, clients: int) -> Mapping[str, Path]:
@@ -109,8 +129,11 @@ def write(folder: Path, clients: int) -> Mapping[str, Path]:
 
 
 def _bare(number: int, clients: int) -> Mapping[str, object]:
-    channels = {f"chat:doc-{doc}": "" for doc in docs(number, clients)}
-    return {"authorization": signed_in(number), "channels": channels}
+    return {"authorization": signed_in(number), "channels": _channels(number, clients, SUBSCRIPTIONS)}
+
+
+def _channels(number: int, clients: int, wanted: int) -> Mapping[str, str]:
+    return {f"chat:doc-{doc}": "" for doc in docs(number, clients, wanted)}
 
 
 def _unasked(number: int, _clients: int) -> Mapping[str, object]:

@@ -91,8 +91,11 @@ def afford() -> None:
 
 
 @asynccontextmanager
-async def centrigate(folder: Path, policy: str, application: str = "") -> AsyncIterator[Backend]:
-    """Run the service with one of the policies, whose facts are in the folder's database or come from an application."""
+async def centrigate(folder: Path, policy: str, application: str = "", more: Mapping[str, str] | None = None) -> AsyncIterator[Backend]:
+    """Run the service with one of the policies, whose facts are in the folder's database or come from an application.
+
+    `more` are variables.
+    """
     own = folder / policy
     (own / "policies").mkdir(parents=True)
     (own / "policies" / "storm.policy").write_text(crew.POLICIES[policy])
@@ -105,6 +108,7 @@ async def centrigate(folder: Path, policy: str, application: str = "") -> AsyncI
         "STORM_IDENTITY_KEY": crew.IDENTITY_KEY,
         "STORM_DATABASE": f"sqlite:///{folder / crew.DATABASE}",
         "STORM_APPLICATION": application,
+        **(more or {}),
     }
     async with _running("centrigate", (sys.executable, "-m", "proxy", "serve"), port, chosen, own) as backend:
         yield backend
@@ -130,7 +134,7 @@ async def go(name: str, *, fact_ms: int = 0) -> AsyncIterator[Backend]:
 @asynccontextmanager
 async def _running(name: str, command: Sequence[str], port: int, variables: Mapping[str, str], folder: Path) -> AsyncIterator[Backend]:
     process = await asyncio.create_subprocess_exec(
-        *_leash(), *command, cwd=folder, env={**os.environ, **variables}, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        *leash(), *command, cwd=folder, env={**os.environ, **variables}, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         await healthy(f"http://127.0.0.1:{port}")
@@ -145,19 +149,32 @@ async def _running(name: str, command: Sequence[str], port: int, variables: Mapp
             await process.wait()
 
 
-def _leash() -> Sequence[str]:
+def leash() -> Sequence[str]:
+    """Give what makes the kernel end a program when this one dies, where that is known."""
     setpriv = shutil.which("setpriv")
     return (setpriv, "--pdeathsig", "TERM") if setpriv else ()
 
 
+def centrifugo(service: str, port: int = 0) -> Supervisor:
+    """Give a Centrifugo as shipped, not started yet, that asks this service."""
+    secrets = environment(hook_secret=HOOK_SECRET, api_key=API_KEY, token_key=crew.TOKEN_KEY)
+    variables = {**secrets, **endpoints(service)}
+    return Supervisor(provide(PINNED, root=_ROOT), _ROOT / "centrifugo-config.json", variables, port=port)
+
+
+def loading(what: str, server: str, clients: Path, opening: int) -> Sequence[str]:
+    """Give the command by which the load tool opens all clients of the file at this Centrifugo."""
+    address = server.replace("http", "ws", 1) + "/connection/websocket"
+    flags = ("-address", address, "-crew", str(clients), "-opening", str(opening), "-patience", f"{PATIENCE_S}s")
+    return (*leash(), str(_TOOL), what, *flags)
+
+
 async def storm(backend: Backend, clients: Path, *, opening: int) -> Storm:
     """Start a Centrifugo beside the backend and let all clients of the file in, so many at once (0: all), or until patience is over."""
-    secrets = environment(hook_secret=HOOK_SECRET, api_key=API_KEY, token_key=crew.TOKEN_KEY)
-    async with Supervisor(provide(PINNED, root=_ROOT), _ROOT / "centrifugo-config.json", {**secrets, **endpoints(backend.url)}) as server:
+    async with centrifugo(backend.url) as server:
         before = _cpu(backend.pid)
-        address = server.url.replace("http", "ws", 1) + "/connection/websocket"
-        command = (str(_TOOL), "load", "-address", address, "-crew", str(clients), "-opening", str(opening), "-patience", f"{PATIENCE_S}s")
-        found = await _printed((*_leash(), *command, *(("-service", backend.url) if backend.asks else ())), PATIENCE_S + _GRACE_S)
+        command = loading("load", server.url, clients, opening)
+        found = await _printed((*command, *(("-service", backend.url) if backend.asks else ())), PATIENCE_S + _GRACE_S)
         spent = _cpu(backend.pid) - before
         numbers = await _numbers(server.url)
     return Storm(

@@ -50,19 +50,22 @@ MEMBERS: Final = [(f"doc{number % 20}", f"user{number}", ("editor", "owner")[num
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[Candidate]:
-    """Start the service on a database of its own, which lives as long; its facts are cached from the first time on."""
+async def opened(name: str = "centrigate", **more: object) -> AsyncIterator[Candidate]:
+    """Start the service on a database of its own, which lives as long; its facts are cached from the first time on.
+
+    `more` are settings.
+    """
     with TemporaryDirectory() as folder:
         database = Path(folder) / "bench.db"
         _fill(database)
         policy = load({"bench.policy": POLICY}).policy
         assert policy is not None
-        settings = Settings.model_validate({"hook_secret": SECRET, "centrifugo_api_key": SECRET, "token_key": SECRET})
+        settings = Settings.model_validate({"hook_secret": SECRET, "centrifugo_api_key": SECRET, "token_key": SECRET, **more})
         service = create(settings, policy, {"BENCH_DATABASE": f"sqlite:///{database}"})
         lifespan = LifespanOn(Config(service, log_config=None))
         await lifespan.startup()
         try:
-            yield Candidate(name="centrigate", app=service, fits=granted, http=Swift)
+            yield Candidate(name=name, app=service, fits=granted, http=Swift)
         finally:
             await lifespan.shutdown()
 

@@ -40,7 +40,10 @@ func (target Target) open(member Member, tally *Tally) time.Duration {
 			continue
 		}
 		subscription.OnError(func(event centrifuge.SubscriptionErrorEvent) { tally.add("subscription", event.Error) })
-		subscription.OnUnsubscribed(func(event centrifuge.UnsubscribedEvent) { tally.lost("subscription for good", event.Code) })
+		subscription.OnUnsubscribed(func(event centrifuge.UnsubscribedEvent) {
+			tally.end()
+			tally.lost("subscription for good", event.Code)
+		})
 		subscription.OnSubscribed(func(centrifuge.SubscribedEvent) { standing.add(channel) })
 		if err := subscription.Subscribe(); err != nil {
 			tally.add("subscription", err)

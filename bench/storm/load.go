@@ -26,11 +26,28 @@ type Report struct {
 	Errors  map[string]int `json:"errors"`
 }
 
+// Crowd is who comes, where to, how many of them at once, and how long the last of them is waited for.
+type Crowd struct {
+	target   Target
+	members  []Member
+	opening  int
+	patience time.Duration
+}
+
 // load opens every client of a file of JSON lines and prints a Report.
 //
 // It ends when all are served, or when its patience is over; the clients stay connected until then.
 func load(arguments []string) error {
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
+	crowd, err := gather(flags, arguments)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(crowd.storm(newTally()))
+}
+
+// gather reads the flags and the clients, and makes room for them.
+func gather(flags *flag.FlagSet, arguments []string) (Crowd, error) {
 	target := Target{}
 	flags.StringVar(&target.Address, "address", "", "Centrifugo's WebSocket endpoint")
 	flags.StringVar(&target.Service, "service", "", "where clients ask for tokens; without it they show those that they have, if any")
@@ -38,19 +55,19 @@ func load(arguments []string) error {
 	opening := flags.Int("opening", 0, "how many clients open at once; 0 is all of them")
 	patience := flags.Duration("patience", time.Minute, "how long to wait for the last client")
 	if err := flags.Parse(arguments); err != nil {
-		return err
+		return Crowd{}, err
 	}
 	members, err := read(*crew)
 	if err != nil {
-		return err
+		return Crowd{}, err
 	}
 	if err := afford(len(members) + spare); err != nil {
-		return err
+		return Crowd{}, err
 	}
 	if *opening == 0 {
 		*opening = len(members)
 	}
-	return json.NewEncoder(os.Stdout).Encode(storm(target, members, *opening, *patience))
+	return Crowd{target: target, members: members, opening: *opening, patience: *patience}, nil
 }
 
 // read decodes the clients.
@@ -87,22 +104,21 @@ func afford(files int) error {
 }
 
 // storm opens the clients, so many at once, and waits for them.
-func storm(target Target, members []Member, opening int, patience time.Duration) Report {
-	tally := &Tally{counts: map[string]int{}}
-	slots, served := make(chan struct{}, opening), make(chan time.Duration, len(members))
+func (crowd Crowd) storm(tally *Tally) Report {
+	slots, served := make(chan struct{}, crowd.opening), make(chan time.Duration, len(crowd.members))
 	began := time.Now()
 	go func() {
-		for _, member := range members {
+		for _, member := range crowd.members {
 			slots <- struct{}{}
 			go func() {
-				served <- target.open(member, tally)
+				served <- crowd.target.open(member, tally)
 				<-slots
 			}()
 		}
 	}()
-	report, over := Report{Clients: len(members)}, time.After(patience)
+	report, over := Report{Clients: len(crowd.members)}, time.After(crowd.patience)
 	var waits []time.Duration
-	for waiting := true; waiting && len(waits) < len(members); {
+	for waiting := true; waiting && len(waits) < len(crowd.members); {
 		select {
 		case wait := <-served:
 			waits = append(waits, wait)

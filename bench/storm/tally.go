@@ -7,6 +7,7 @@ import (
 	"net"
 	"regexp"
 	"sync"
+	"time"
 
 	"github.com/centrifugal/centrifuge-go"
 )
@@ -18,6 +19,18 @@ var address = regexp.MustCompile(`[0-9.]+:[0-9]+`)
 type Tally struct {
 	mutex  sync.Mutex
 	counts map[string]int
+	ended  []int64
+}
+
+func newTally() *Tally {
+	return &Tally{counts: map[string]int{}}
+}
+
+// end notes that a subscription has ended for good just now.
+func (tally *Tally) end() {
+	tally.mutex.Lock()
+	defer tally.mutex.Unlock()
+	tally.ended = append(tally.ended, time.Now().UnixNano())
 }
 
 func (tally *Tally) add(where string, err error) {

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import importlib.util
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -63,6 +64,7 @@ async def run(app: ASGIApp, sockets: Sequence[socket.socket], started: Callable[
     Raises `SetupFault` on a slow event loop or without a fast parser, which cost several times as much and say nothing of it.
     """
     _demand_speed()
+    _afford()
     server = _Server(_config(app), started)
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
@@ -77,6 +79,13 @@ async def run(app: ASGIApp, sockets: Sequence[socket.socket], started: Callable[
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
+
+
+def _afford() -> None:
+    """Take all the files that may be open: every connection is one, and a shell allows 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # where there is no bound, some systems want one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:

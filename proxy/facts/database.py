@@ -56,15 +56,11 @@ class Database:
 
     async def rows(self, query: TextClause, arguments: Mapping[str, object], limit: int) -> tuple[list[str], Sequence[Row]]:
         """The names of the columns and at most `limit` rows; raises `FactFault`."""
-        try:
-            return await self._fetched(query, arguments, limit)
-        except SQLAlchemyError as error:
-            if not isinstance(error, DBAPIError) or not error.connection_invalidated:
-                raise self._failure(error) from error
-        try:  # what was lost while it was idle says so only when it is used; now every connection is a new one
-            return await self._fetched(query, arguments, limit)
-        except SQLAlchemyError as error:
-            raise self._failure(error) from error
+        found = await self._attempt(query, arguments, limit)
+        if isinstance(found, DBAPIError) and found.connection_invalidated:
+            # what was lost while it was idle says so only when it is used; now every connection is a new one
+            found = await self._attempt(query, arguments, limit)
+        return self._settled(found)
 
     async def ping(self) -> None:
         """Returns when the database answers; raises `FactFault` when it does not within `PING_SECONDS`."""
@@ -83,10 +79,23 @@ class Database:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._engine.dispose()
 
+    def _settled(self, found: tuple[list[str], Sequence[Row]] | SQLAlchemyError) -> tuple[list[str], Sequence[Row]]:
+        if isinstance(found, SQLAlchemyError):
+            raise self._failure(found) from found
+        return found
+
     def _failure(self, error: SQLAlchemyError) -> FactFault:
         said = getattr(error, "orig", None)
         lost = isinstance(error, DBAPIError) and (error.connection_invalidated or self.kind.away(said))
         return (Away if lost else FactFault)(f"database {self.name}: {self.kind.told(said) if said else type(error).__name__}")
+
+    async def _attempt(
+        self, query: TextClause, arguments: Mapping[str, object], limit: int
+    ) -> tuple[list[str], Sequence[Row]] | SQLAlchemyError:
+        try:
+            return await self._fetched(query, arguments, limit)
+        except SQLAlchemyError as error:
+            return error
 
     async def _fetched(self, query: TextClause, arguments: Mapping[str, object], limit: int) -> tuple[list[str], Sequence[Row]]:
         try:

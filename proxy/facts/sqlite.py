@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import URL
@@ -35,9 +36,8 @@ class Sqlite:
 
     def prepare(self, connection: DBAPIConnection, _record: object) -> None:
         """Makes a new connection unable to write."""
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA query_only=ON")
-        cursor.close()
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("PRAGMA query_only=ON")
 
     def bounded(self, query: str, _rows: int) -> str:
         """The query as it is: rows beyond the limit are never read."""

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -92,6 +93,22 @@ def test_work_ends_before_the_server_does() -> None:
         await ended(task)
 
     assert serving(story).stopped
+
+
+def test_all_the_files_that_may_be_open_can_be() -> None:
+    async def story(_app: App, client: httpx.AsyncClient, task: "asyncio.Task[None]") -> None:
+        assert (await client.get("/")).text == "ok"
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await ended(task)
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+    try:
+        serving(story)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_socket_has_many_listeners() -> None:

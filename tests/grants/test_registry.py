@@ -153,8 +153,9 @@ def test_subscriptions_share_what_their_connection_has() -> None:
 
 def test_two_connections_of_a_user_share_what_is_alike_and_stay_two() -> None:
     registry = Registry(topics, Clock())
-    one, two = made(client="c1", meta="{}"), made(client="c2", meta=bytes("{}", "ascii").decode())
-    for grant in (one, two):
+    one, two, other = made(client="c1", meta="{}"), made(client="c2", meta=bytes("{}", "ascii").decode()), made(client="c3", meta="[]")
+    for grant in (one, two, other):
         registry.hold(grant)
     assert two.meta is one.meta
-    assert set(registry.of_user("42")) == {("c1", ""), ("c2", "")}
+    assert other.meta == "[]"
+    assert set(registry.of_user("42")) == {("c1", ""), ("c2", ""), ("c3", "")}

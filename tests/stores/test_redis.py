@@ -74,9 +74,13 @@ async def test_a_bucket_fills_again_and_leaves_nothing_behind(shared: Shared) ->
     assert await shared.take(quick)
 
 
-async def test_many_takers_at_once_get_exactly_the_burst(shared: Shared) -> None:
+@pytest.mark.usefixtures("shared")
+async def test_many_takers_at_once_get_exactly_the_burst(server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 10)
+    patient = Shared(server.url)
     limit = Limit(rule="r", rate=1, per_ms=600_000, burst=50, key=("x",))
-    assert sum(await asyncio.gather(*(shared.take(limit) for _ in range(200)))) == 50
+    assert sum(await asyncio.gather(*(patient.take(limit) for _ in range(200)))) == 50
+    await patient.close()
 
 
 async def test_a_script_that_redis_forgot_is_sent_again(shared: Shared) -> None:
