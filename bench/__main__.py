@@ -36,6 +36,7 @@ CASES: Final[Mapping[str, Callable[[], Findings]]] = {
     "replaying a decision log": review.replaying,
     "comparing policies": review.comparing,
     "proving invariants": review.proving,
+    "counting what tests try": review.covering,
     "minting for a connection": tokens.connection,
     "minting for a subscription": tokens.subscription,
     "minting with ECDSA": tokens.ecdsa,

@@ -1,4 +1,4 @@
-"""Reviewing: comparing two large policies, deciding a log again, proving invariants."""
+"""Reviewing: comparing two large policies, deciding a log again, proving invariants, counting what tests try."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,14 +6,19 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 from bench import sample
 from bench.ratios import CONTROL, Findings, interval
-from proxy.policy.decision import NeedFacts
+from proxy.policy.deciding.evaluate import Outcome
+from proxy.policy.decision import Allow, Deny, NeedFacts
 from proxy.policy.load import load
 from proxy.policy.policy import Policy
+from proxy.policy.reading.syntax import Expression
+from proxy.review import trials
 from proxy.review.comparing.changes import Version
 from proxy.review.comparing.compare import compare
+from proxy.review.coverage import Meter
 from proxy.review.flips import Tally
 from proxy.review.journal import Veil, line
 from proxy.review.proving.prove import prove
@@ -28,7 +33,9 @@ UNCHANGED_GOAL: Final = 0.8
 """Of the time that it takes to load one of the policies."""
 CHANGED_GOAL: Final = 4.0
 
+WHOLE: Final = 100
 _ROUNDS: Final = 6
+_TESTED: Final = 20
 _SLACK: Final = 0.1
 
 
@@ -108,6 +115,44 @@ def proving() -> Findings:
         intervals={CONTROL: interval([after / before for before, after in pairwise(yardstick)]), **ratios},
         slack=_SLACK,
         amounts={f"{name}, ms": min(times) * 1000 for name, times in spent.items()} | {f"an invariant about {BLOCKS} blocks, s": one},
+    )
+
+
+class _Blind(Meter):
+    """Counts nothing."""
+
+    def watch(self, node: Expression, outcome: Outcome) -> None:
+        """Pass over what an expression came to."""
+
+    def note(self, found: Allow | Deny) -> None:
+        """Pass over a decision."""
+
+
+def covering() -> Findings:
+    """Run the sample's tests, in times of running them without counting what they try; and those of loading it."""
+    files, _ = folder.read(Path(__file__).parents[1] / "policies")
+    policy = load(files).policy
+    assert policy is not None
+    assert trials.run(policy, files).coverage.percent == WHOLE
+
+    def blind() -> None:
+        with patch.object(trials, "Meter", _Blind):
+            trials.run(policy, files)
+
+    yardstick, spent = [_timed(blind)], []
+    for _ in range(_TESTED):
+        spent.append(_timed(lambda: trials.run(policy, files)))
+        yardstick.append(_timed(blind))
+    ratios = [2 * each / (before + after) for each, (before, after) in zip(spent, pairwise(yardstick), strict=True)]
+    control = interval([after / before for before, after in pairwise(yardstick)])
+    return Findings(
+        yardstick="running tests without counting",
+        intervals={CONTROL: control, "count what the tests try": interval(ratios)},
+        slack=_SLACK,
+        amounts={
+            "the sample's tests, ms": min(spent) * 1000,
+            "loading the sample, ms": min(_timed(lambda: load(files)) for _ in range(3)) * 1000,
+        },
     )
 
 
