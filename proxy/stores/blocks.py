@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, delete, insert, make_url, select
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, delete, func, insert, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.schema import CreateTable
 
 from proxy.errors import StoreFault
 
@@ -16,10 +17,10 @@ PATIENCE_S: Final = 3.0
 """Seconds that a call may take, connecting included."""
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
-_METADATA: Final = MetaData()
+_LOCK: Final = 0x626C6F63
 _TABLE: Final = Table(
     "centrigate_blocks",
-    _METADATA,
+    MetaData(),
     Column("user", String, primary_key=True),
     Column("since_s", BigInteger, nullable=False),
     Column("until_s", BigInteger),
@@ -83,9 +84,13 @@ class BlockTable:
             await connection.execute(delete(_TABLE).where(_TABLE.c.user == user))
 
     async def _make(self, connection: AsyncConnection) -> None:
-        if not self._made:
-            await connection.run_sync(_METADATA.create_all)
-            self._made = True
+        if self._made:
+            return
+        if self._file is None:
+            # Two that create the same table at once would fail, though it may be there.
+            await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        await connection.execute(CreateTable(_TABLE, if_not_exists=True))
+        self._made = True
 
     async def _within(self, work: Awaitable[_Value]) -> _Value:
         try:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from proxy.errors import StoreFault
 from proxy.stores import blocks as module
@@ -41,6 +42,15 @@ async def test_blocks_are_there_for_the_next_process(address: str) -> None:
     assert [*await first.blocks()] == []
     await first.close()
     await second.close()
+
+
+async def test_several_that_begin_at_once_make_one_table(database: str) -> None:
+    many = [BlockTable(database) for _ in range(8)]
+    async with many[0]._engine.begin() as connection:
+        await connection.execute(text("drop table if exists centrigate_blocks"))
+    assert [*await asyncio.gather(*(each.blocks() for each in many))] == [[]] * len(many)
+    for each in many:
+        await each.close()
 
 
 async def test_reading_makes_no_file(tmp_path: Path) -> None:
