@@ -5,16 +5,13 @@ import secrets
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, Final, cast
 
-from proxy.stores.redis import PREFIX, Shared
+from proxy.stores.redis import KEPT_S, PREFIX, Shared
 
 LIFE_S: Final = 6.0
 """Seconds that a sign of life counts: a replica that gives none for so long is lost."""
 
 HEIR_S: Final = 30.0
 """Seconds that a replica has for taking over another, before a third one may begin."""
-
-KEPT_S: Final = 86_400
-"""Seconds that an estate is kept when nobody is left to take it over."""
 
 PAGE: Final = 500
 """Entries that are read at a time."""

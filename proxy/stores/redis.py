@@ -26,8 +26,8 @@ CONNECTIONS: Final = 32
 QUIET_S: Final = 2.0
 """Seconds without news after which it is found out whether Redis is still there."""
 
-RECENT_S: Final = 86_400
-"""Seconds that orders are kept: as long as what a lost replica leaves."""
+KEPT_S: Final = 86_400
+"""Seconds that the estate of a lost replica is kept when nobody is left to take it over, and what was ordered meanwhile."""
 
 AGAIN_S: Final = 0.5
 """Seconds until the next attempt to listen."""
@@ -122,7 +122,7 @@ class Table:
 
 
 class Recent:
-    """What replicas ordered within `RECENT_S`, for those who take over what they could not hear of; every call raises `StoreFault`."""
+    """What replicas ordered within `KEPT_S`, for those who take over what they could not hear of; every call raises `StoreFault`."""
 
     def __init__(self, shared: Shared, name: str) -> None:
         self._shared = shared
@@ -131,13 +131,13 @@ class Recent:
     async def note(self, message: Mapping[str, object], now_s: float) -> None:
         """Keep an order, and forget old ones."""
         pipeline: Any = self._shared.client.pipeline(transaction=False)
-        pipeline.zadd(self._name, {orjson.dumps(message): now_s}).zremrangebyscore(self._name, 0, now_s - RECENT_S)
-        await self._shared.call(pipeline.expire(self._name, RECENT_S).execute())
+        pipeline.zadd(self._name, {orjson.dumps(message): now_s}).zremrangebyscore(self._name, 0, now_s - KEPT_S)
+        await self._shared.call(pipeline.expire(self._name, KEPT_S).execute())
 
     async def all(self, now_s: float) -> Sequence[Mapping[str, Any]]:
         """Give them, the oldest first."""
         out: list[Mapping[str, Any]] = []
-        found: Iterable[Any] = await self._shared.call(self._shared.client.zrangebyscore(self._name, now_s - RECENT_S, "+inf"))
+        found: Iterable[Any] = await self._shared.call(self._shared.client.zrangebyscore(self._name, now_s - KEPT_S, "+inf"))
         for each in found:
             with suppress(orjson.JSONDecodeError):
                 message = orjson.loads(each)
