@@ -26,7 +26,6 @@ from bench.ratios import CONTROL, Findings, Interval, interval
 from bench.rounds import paired
 from bench.slices import Candidate, Rig
 from proxy import app, records
-from proxy.facts import sources
 from proxy.grants.grant import Grant
 from proxy.grants.ledger import Ledger
 from proxy.grants.registry import Registry
@@ -91,13 +90,12 @@ async def _registry(others: int) -> Findings:
             noting = await stack.enter_async_context(service.opened(_NEW))
         held = made[0].registry
         _fill(made[0].ledger, range(others))
-        before = set(held.keys())
+        new = [(asked["client"], asked["channel"]) for asked in map(service.asked, range(len(service.MEMBERS)))]
 
         def leave() -> None:
-            for key in set(held.keys()) - before:
+            for key in new:
                 held.drop(key)
 
-        plain, noting = (replace(each, http="httptools") for each in (plain, noting))
         yardstick = Prepared(plain, _nothing, _nothing)
         rigs = [
             Prepared(replace(plain, name=CONTROL), _nothing, _nothing),
@@ -195,13 +193,10 @@ def _nothing() -> None:
 
 def memory(held: int = HELD) -> Findings:
     """Hold many subscriptions, each of another user to another channel and on two facts of its own, so that nothing can be shared."""
-    policy = load({"bench.policy": service.POLICY}).policy
-    assert policy is not None
-    facts = sources.build(policy, {"BENCH_DATABASE": "sqlite:///nowhere.db"})
     full: list[Registry] = []
     taken: list[float] = []
     for number in range(TIMES):
-        registry = Registry(facts.topics, app.epoch_ms)
+        registry = Registry(app.epoch_ms)
         before = _resident()
         _fill(Ledger(_Holder(registry), lambda _: frozenset()), range(number * held, (number + 1) * held))
         taken.append((_resident() - before) / held / _KIB)
@@ -235,8 +230,10 @@ class _AtHand:
     """Facts of everybody."""
 
     def get(self, key: FactKey, /) -> Known:
-        """Give one that allows."""
-        return Known(value={"role": "editor"} if key[0] == "doc_member" else {"suspended": False}, at_ms=0)
+        """Give one that allows, with the topics that the policy says."""
+        if key[0] == "account":
+            return Known(value={"suspended": False}, topics=(f"account:{key[1]}",))
+        return Known(value={"role": "editor"}, topics=(f"doc:{key[1]}", f"account:{key[2]}"))
 
 
 def _fill(ledger: Ledger, numbers: Iterable[int]) -> None:

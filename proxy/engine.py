@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -12,7 +12,6 @@ from proxy.facts.cache import Facts
 from proxy.gate import Gate, Limits, SharedLimits, Watch
 from proxy.gateway.keys import Keys
 from proxy.identity.chain import Chain, Credentials, Refusal
-from proxy.policy.decision import FactKey
 from proxy.policy.declared import Service
 from proxy.policy.difference import changed
 from proxy.policy.policy import Person, Policy
@@ -60,11 +59,8 @@ class Listener(Protocol):
     def missed(self, facts: frozenset[str]) -> None:
         """Facts with these names may have changed."""
 
-    def changed(self, differs: Callable[[str], bool], *, data: bool) -> None:
-        """Another policy is in force; `differs` tells of the id of a rule of the former whether what it allowed may be refused now.
-
-        `data` says that facts are declared otherwise, so that they may have other topics.
-        """
+    def changed(self, differs: Callable[[str], bool]) -> None:
+        """Another policy is in force; `differs` tells of the id of a rule of the former whether what it allowed may be refused now."""
 
 
 class Engine:
@@ -77,7 +73,7 @@ class Engine:
         limits: Limits,
         shared: SharedLimits | None,
         watch: Watch,
-        barred: Container[str | None],
+        barred: Collection[object],
     ) -> None:
         """`listener` must be set before `start`."""
         self.edition = ready(policy, variables)
@@ -102,10 +98,9 @@ class Engine:
         """Give the service that the presented key belongs to."""
         return self.edition.keys.service(credential)
 
-    def topics(self, key: FactKey) -> Iterable[str]:
-        """Give the topics that invalidate a fact, none of a fact that is no longer declared like that."""
-        fact = self.edition.policy.facts.get(str(key[0]))
-        return self.edition.facts.topics(key) if fact and len(fact.parameters) == len(key) - 1 else ()
+    def resting_on(self, facts: frozenset[str]) -> frozenset[str]:
+        """Give what may rest on facts with these names, as the ids of its rules begin."""
+        return self.edition.policy.resting_on(facts)
 
     def reads(self, operation: str) -> frozenset[str]:
         """Give the names that the rules for `connect` or `subscribe` may look at."""
@@ -142,7 +137,7 @@ class Engine:
             await self._listen(after.facts)
         self.edition = after
         self.gate.swap(policy, after.facts)
-        self.listener.changed(changed(before.policy, policy), data=after.facts is not before.facts)
+        self.listener.changed(changed(before.policy, policy))
         retiring = asyncio.create_task(_retire(before, after))
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)

@@ -1,7 +1,7 @@
 """The one way to a decision: the policy, the facts it asks for, and the limit of the rule that holds."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol, cast
 
 from proxy.errors import StoreFault
@@ -78,23 +78,23 @@ class Gate:
         limits: Limits,
         shared: SharedLimits | None = None,
         watch: Watch | None = None,
-        barred: Container[str | None] = (),
+        barred: Collection[object] = (),
     ) -> None:
         self.policy, self.source, self._limits, self._shared = policy, source, limits, shared
         self._watch, self._barred = watch, barred
 
     def now(self, request: Request) -> Allow | Deny | None:
         """The decision if all that it needs is at hand, facts and limits; else None, and nothing has happened."""
-        if request.user in self._barred:
+        if self._barred and request.user in self._barred:
             return self._settled(request, self._kept_out())
         found = self.policy.decide(request, self.source)
         if found.__class__ is NeedFacts or (self._shared is not None and _limited(request, found)):
             return None
-        return self._settled(request, cast("Allow | Deny", found))
+        return self._settled(request, found)  # type: ignore[arg-type]  # the other two
 
     async def decide(self, request: Request) -> Allow | Deny:
         """The decision; waits only when a fact must be loaded first, or a shared limit be asked."""
-        if request.user in self._barred:
+        if self.bars(request.user):
             return self._settled(request, self._kept_out())
         policy, source = self.policy, self.source
         found = policy.decide(request, source)
@@ -110,7 +110,7 @@ class Gate:
 
     def current(self, user: str | None, revision: str) -> bool:
         """Whether an allowed decision of this revision about this user still counts: it may have been overtaken while it was made."""
-        return revision == self.policy.revision and user not in self._barred
+        return revision == self.policy.revision and not (self._barred and user in self._barred)
 
     def swap(self, policy: Policy, source: Source) -> None:
         """Decide by another policy and its facts from now on; a decision that is being made is finished by the one it began with."""
@@ -121,10 +121,11 @@ class Gate:
 
     def _settled(self, request: Request, found: Allow | Deny) -> Allow | Deny:
         """Takes from the limit of the rule that holds, last of all; a renewal takes nothing from what was granted before."""
-        limit = _limited(request, found)
-        if limit is not None and not self._limits.take(limit):
+        if found.__class__ is Allow and found.limit is not None and request.op not in RENEWALS and not self._limits.take(found.limit):
             found = _spent(found, "limit")
-        return self._told(request, found)
+        if self._watch is not None:
+            self._watch(request, found)
+        return found
 
     def _told(self, request: Request, found: Allow | Deny) -> Allow | Deny:
         if self._watch is not None:

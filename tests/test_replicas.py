@@ -112,7 +112,7 @@ async def test_a_token_that_was_withdrawn_before_the_loss_of_its_instance_was_no
     (path / "policies" / "a.policy").write_text(PEOPLE)
     shared, lost, now_ms = Shared(server.url), "0123456789abcdef", epoch_ms()
     times = {"end_s": now_ms // 1000 + 600, "since_ms": now_ms, "decided_ms": now_ms, "usable_s": now_ms // 1000 + 600}
-    grant = {"holder": "token:j", "user": "42", "channel": "", "rule": "connect/1", "revision": "1", "facts": [], **times}
+    grant = {"holder": "token:j", "user": "42", "channel": "", "rule": "connect/1", "revision": "1", "topics": [], **times}
     async with world(path, redis_url=server.url) as here:
         await shared.client.zadd("centrigate:withdrawn", {b"{": now_ms / 1000, b"[]": now_ms / 1000})
         method, params = order

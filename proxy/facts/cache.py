@@ -127,10 +127,6 @@ class Facts:
             await asyncio.wait(flights.values())
         return found | {key: flight.result() for key, flight in flights.items()}
 
-    def topics(self, key: FactKey) -> Sequence[str]:
-        """The topics that drop this key of a declared fact, with its arguments filled in."""
-        return [form % tuple([_text(key[at]) for at in places]) for form, places in self._topics[key[0]]]
-
     def invalidate(self, topics: Iterable[str]) -> int:
         """Drops what the topics name and gives the number of keys; a load in flight still answers who waits, but is not kept."""
         named = frozenset(topics)
@@ -165,6 +161,10 @@ class Facts:
             await asyncio.wait(running, timeout=CLOSE_SECONDS)
         await asyncio.gather(*(store.close() for store in self._stores))
 
+    def _topics_of(self, key: FactKey) -> tuple[str, ...]:
+        """The topics that drop this key of a declared fact, with its arguments filled in."""
+        return tuple([form % tuple([_text(key[at]) for at in places]) for form, places in self._topics[key[0]]])
+
     def _drop(self, keys: Collection[FactKey]) -> None:
         for key in keys:
             self._kept[key[0]].pop(key, None)
@@ -173,32 +173,33 @@ class Facts:
 
     def _launch(self, key: FactKey) -> asyncio.Task[Known | Lost]:
         self._kept[key[0]].pop(key, None)
-        for topic in self.topics(key):
+        topics = self._topics_of(key)
+        for topic in topics:
             self._listed.setdefault(topic, set()).add(key)
-        flight = self._flights[key] = _owned(self._flying, self._fly(key))
+        flight = self._flights[key] = _owned(self._flying, self._fly(key, topics))
         return flight
 
-    async def _fly(self, key: FactKey) -> Known | Lost:
+    async def _fly(self, key: FactKey, topics: tuple[str, ...]) -> Known | Lost:
         started, fact = self._now(), self._facts[key[0]]
-        work = _owned(self._works, self._read(fact, key))
+        work = _owned(self._works, self._read(fact, key, topics))
         # not wait_for, which would go on waiting until a query that does not listen has ended
         await asyncio.wait({work}, timeout=fact.timeout_ms / 1000)
-        outcome = _outcome(work)
+        outcome = _outcome(work, topics)
         if self._flights.get(key) is asyncio.current_task():
             del self._flights[key]
             self._keep(fact, key, outcome, started)
         return outcome
 
-    async def _read(self, fact: Fact, key: FactKey) -> Known | Lost:
+    async def _read(self, fact: Fact, key: FactKey, topics: tuple[str, ...]) -> Known | Lost:
         at_ms = time.time_ns() // 1_000_000
         try:
             value = await self._loaders[fact.name](key[1:])
             fitted = None if value is None and fact.nullable else fact.fit(value)
         except (FactFault, Misfit) as failure:
-            return Lost(why=str(failure))
+            return Lost(why=str(failure), topics=topics)
         except Exception as failure:  # noqa: BLE001 - whatever a source does, it is a lost fact and no more
-            return Lost(why=type(failure).__name__)
-        return Known(value=fitted, at_ms=at_ms)
+            return Lost(why=type(failure).__name__, topics=topics)
+        return Known(value=fitted, at_ms=at_ms, topics=topics)
 
     def _keep(self, fact: Fact, key: FactKey, outcome: Known | Lost, started: float) -> None:
         lifetime_ms = fact.negative_ms if isinstance(outcome, Known) and outcome.value is None else fact.ttl_ms
@@ -211,7 +212,7 @@ class Facts:
             self._unlist(kept.popitem(last=False)[0])
 
     def _unlist(self, key: FactKey) -> None:
-        for topic in self.topics(key):
+        for topic in self._topics_of(key):
             if keys := self._listed.get(topic):
                 keys.discard(key)
                 if not keys:
@@ -251,8 +252,8 @@ def _text(argument: object) -> str:
     return argument if isinstance(argument, str) else orjson.dumps(argument).decode()
 
 
-def _outcome(work: asyncio.Task[Known | Lost]) -> Known | Lost:
+def _outcome(work: asyncio.Task[Known | Lost], topics: tuple[str, ...]) -> Known | Lost:
     if not work.done():
         work.cancel()
-        return Lost(why="timeout")
-    return Lost(why="stopped") if work.cancelled() else work.result()
+        return Lost(why="timeout", topics=topics)
+    return Lost(why="stopped", topics=topics) if work.cancelled() else work.result()

@@ -1,12 +1,12 @@
 """A grant: one connection or subscription that the policy allowed, with what it rests on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import orjson
 
-from proxy.policy.decision import FactKey, Request
+from proxy.policy.decision import Known, Lost, Request
 
 Key: TypeAlias = tuple[str, str]
 """Whose grant: a client's id, or `token:` and the token's `jti`; then the channel, `""` for the connection itself."""
@@ -26,13 +26,14 @@ class More:
     version: str = ""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Grant:
-    """What was allowed; not frozen, because one is made for every hook, and without the request, which takes as much room again.
+    """What was allowed; neither frozen nor made by names, because each hook makes one, and without the request, which is as large.
 
     It is a subscription to `channel`, or a connection if that is `""`. `rule` is the id of the rule that allowed it, `revision` that of its
-    policy. `end_s` is when it ends by itself, in epoch seconds, None if it does not. It was given at `since_ms` and decided last at
-    `decided_ms`; a token may be used until `usable_s`. `meta` is JSON, which takes a fourth of the room of what it says.
+    policy, `topics` are what invalidates the facts that it rests on. `end_s` is when it ends by itself, in epoch seconds, None if it does
+    not. It was given at `since_ms` and decided last at `decided_ms`; a token may be used until `usable_s`. `meta` is JSON, which takes a
+    fourth of the room of what it says.
     """
 
     holder: str
@@ -40,13 +41,13 @@ class Grant:
     channel: str
     rule: str
     revision: str
-    facts: tuple[FactKey, ...]
+    topics: tuple[str, ...]
     end_s: int | None
     since_ms: int
     decided_ms: int
-    usable_s: int | None = None
     transport: str | None = None
     meta: str | None = None
+    usable_s: int | None = None
     more: More | None = None
 
     @property
@@ -76,6 +77,14 @@ class Grant:
             version=more.version,
             timestamp_ms=now_ms,
         )
+
+
+def topics(facts: Iterable[Known | Lost]) -> tuple[str, ...]:
+    """Give what invalidates any of these facts; the same may be there twice."""
+    found: tuple[str, ...] = ()
+    for fact in facts:
+        found += fact.topics
+    return found
 
 
 _NONE = More()

@@ -1,6 +1,6 @@
 """From something that grants share to their keys."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Final, Generic, TypeVar
 
 MANY: Final = 16
@@ -24,30 +24,34 @@ class Index(Generic[_At, _Key]):
     def __init__(self) -> None:
         self._keys: dict[_At, _Key | _Few[_Key] | set[_Key]] = {}
 
-    def add(self, at: _At, key: _Key) -> None:
-        """Put `key` under `at`, where it is not yet."""
+    def add(self, places: Iterable[_At], key: _Key) -> None:
+        """Put `key` under each of these; it may stand there already only if it was put there last."""
         keys = self._keys
-        found = keys.setdefault(at, key)
-        if found is key:
-            return
-        if isinstance(found, set):
-            found.add(key)
-            return
-        few = found if isinstance(found, _Few) else (found,)
-        keys[at] = _Few((*few, key)) if len(few) < MANY - 1 else {*few, key}
+        for at in places:
+            found = keys.setdefault(at, key)
+            if found is key:
+                continue
+            if isinstance(found, set):
+                found.add(key)
+            elif not isinstance(found, _Few):
+                keys[at] = _Few((found, key))
+            elif found[-1] is not key:
+                keys[at] = _Few((*found, key)) if len(found) < MANY - 1 else {*found, key}
 
-    def discard(self, at: _At, key: _Key) -> None:
-        """Take `key` from under `at`, where it is."""
-        found = self._keys[at]
-        if isinstance(found, set):
-            found.discard(key)
-            if found:
-                return
-        elif isinstance(found, _Few):
-            left = _Few(each for each in found if each != key)
-            self._keys[at] = left if len(left) > 1 else left[0]
-            return
-        del self._keys[at]
+    def discard(self, places: Iterable[_At], key: _Key) -> None:
+        """Take `key` from under each of these where it is."""
+        keys = self._keys
+        for at in places:
+            found = keys.get(at)
+            if isinstance(found, set):
+                found.discard(key)
+                if not found:
+                    del keys[at]
+            elif isinstance(found, _Few):
+                left = _Few(each for each in found if each != key)
+                keys[at] = left if len(left) > 1 else left[0]
+            elif found == key:
+                del keys[at]
 
     def get(self, at: _At) -> tuple[_Key, ...]:
         """Give the keys under `at`, as they are now."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from proxy.grants.grant import TOKEN, Grant, More
+from proxy.grants.grant import TOKEN, Grant, More, topics
 from proxy.policy.decision import Allow, Request
 from proxy.wire.write import dump
 
@@ -39,24 +39,24 @@ class Ledger:
     def subscribed(self, request: Request, allow: Allow, end_s: int | None) -> None:
         """Note a subscription that was allowed or prolonged until `end_s`."""
         more = None if request.data is None else self._more(request, "subscribe")
-        self._holder.hold(_grant(request.client or "", request, allow, end_s, more=more))
+        self._holder.hold(_grant(request.client or "", request, allow, end_s, None, more))
 
     def minted(self, request: Request, allow: Allow, token: str, usable_s: int, end_s: int | None) -> None:
         """Note a token: its `jti`, until when it can be used, and when what it opens ends, in epoch seconds."""
         if request.channel is None:
             self._connection(TOKEN + token, request, allow, end_s, usable_s)
         else:
-            self._holder.hold(_grant(TOKEN + token, request, allow, end_s, usable_s=usable_s))
+            self._holder.hold(_grant(TOKEN + token, request, allow, end_s, usable_s, None))
 
     def ended(self, client: str, channel: str) -> None:
         """Note that a connection (channel `""`) or a subscription was not prolonged."""
         self._holder.release(client, channel)
 
     def _connection(self, holder: str, request: Request, allow: Allow, end_s: int | None, usable_s: int | None = None) -> None:
-        self._holder.hold(_grant(holder, request, allow, end_s, usable_s=usable_s, more=self._more(request, "connect")))
+        self._holder.hold(_grant(holder, request, allow, end_s, usable_s, self._more(request, "connect")))
         for channel, found in (allow.channels or {}).items():
             asked = Request(op="subscribe", user=request.user, channel=channel, meta=request.meta, timestamp_ms=request.timestamp_ms)
-            self._holder.hold(_grant(holder, asked, found, None, usable_s=usable_s))  # it ends with the connection
+            self._holder.hold(_grant(holder, asked, found, None, usable_s, None))  # it ends with the connection
 
     def _more(self, request: Request, operation: str) -> More:
         read = self._reads(operation)
@@ -69,22 +69,21 @@ class Ledger:
         )
 
 
-def _grant(
-    holder: str, request: Request, allow: Allow, end_s: int | None, *, usable_s: int | None = None, more: More | None = None
-) -> Grant:
+def _grant(holder: str, request: Request, allow: Allow, end_s: int | None, usable_s: int | None, more: More | None) -> Grant:
     now_ms = request.timestamp_ms or 0
+    meta = None if request.meta is None else dump(request.meta).decode()
     return Grant(
-        holder=holder,
-        user=request.user or "",
-        channel=request.channel or "",
-        rule=allow.rule,
-        revision=allow.revision,
-        facts=tuple(allow.facts),
-        end_s=end_s,
-        since_ms=now_ms,
-        decided_ms=now_ms,
-        usable_s=usable_s,
-        transport=request.transport,
-        meta=None if request.meta is None else dump(request.meta).decode(),
-        more=more,
+        holder,
+        request.user or "",
+        request.channel or "",
+        allow.rule,
+        allow.revision,
+        topics(allow.facts.values()),
+        end_s,
+        now_ms,
+        now_ms,
+        request.transport,
+        meta,
+        usable_s,
+        more,
     )

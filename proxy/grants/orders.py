@@ -37,9 +37,9 @@ class Orders:
     async def load(self) -> None:
         """Take over the blocks that are kept, and forget those that are kept no more; raises `Fault`."""
         kept = {block.user: block for block in await self._store.blocks()}
-        for user in self._blocks.users() - kept.keys():
+        for user in self._blocks.keys() - kept.keys():
             self.let_in(user)
-        for user in kept.keys() - self._blocks.users():
+        for user in kept.keys() - self._blocks.keys():
             self.keep_out(kept[user])
 
     async def block(self, user: str, until_s: int | None) -> None:
@@ -113,7 +113,7 @@ def _everything(user: str, now_ms: int, usable_s: int) -> Grant:
         channel="",
         rule="",
         revision="",
-        facts=(),
+        topics=(),
         end_s=usable_s,
         since_ms=now_ms,
         decided_ms=now_ms,

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final, Protocol
 
 from proxy.grants.endings import Endings
-from proxy.grants.grant import Grant, Key
+from proxy.grants.grant import Grant, Key, topics
 from proxy.grants.pause import pause
 from proxy.grants.registry import Registry
 from proxy.policy.decision import Allow, Deny, Request
@@ -61,7 +61,8 @@ class Redecision:
 
     def hold(self, grant: Grant) -> None:
         """Keep a new grant; if its ground shifted while it was being decided, it is asked again at once."""
-        self._endings.lift(grant)
+        if self._endings.losses:
+            self._endings.lift(grant)
         if not (self._registry.hold(grant) and self._gate.current(grant.user, grant.revision)):
             self.ask((grant.key,))
 
@@ -113,10 +114,11 @@ class Redecision:
     def _settle(self, grant: Grant, decision: Allow | Deny, cause_ms: int, now_ms: int) -> None:
         if isinstance(decision, Allow):
             self._undecided.pop(grant.key, None)
-            facts = tuple(decision.facts)
-            self._endings.lift(grant)
+            if self._endings.losses:
+                self._endings.lift(grant)
             # not through `hold`: what changed meanwhile waits already
-            self._registry.hold(replace(grant, rule=decision.rule, revision=decision.revision, facts=facts, decided_ms=now_ms))
+            rests = topics(decision.facts.values())
+            self._registry.hold(replace(grant, rule=decision.rule, revision=decision.revision, topics=rests, decided_ms=now_ms))
             return
         if decision.reason in UNDECIDED:
             _, since_ms = self._undecided.setdefault(grant.key, (cause_ms, now_ms))

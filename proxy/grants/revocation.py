@@ -1,7 +1,7 @@
 """Takes access back: keeps what was allowed, asks again when the ground of a decision shifts, and ends what lost its right."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -9,7 +9,6 @@ from proxy.grants.endings import Courier, Endings
 from proxy.grants.ledger import Ledger
 from proxy.grants.redecision import Decider, Redecision
 from proxy.grants.registry import Registry
-from proxy.policy.decision import FactKey
 
 DRAIN_S: Final = 3.0
 """Seconds that the end of the service waits for what is to be asked again or ended."""
@@ -22,8 +21,8 @@ class Ground(Protocol):
     def gate(self) -> Decider:
         """Who decides."""
 
-    def topics(self, key: FactKey) -> Iterable[str]:
-        """Give what invalidates a fact."""
+    def resting_on(self, facts: frozenset[str]) -> frozenset[str]:
+        """Give what may rest on facts with these names, as the ids of its rules begin."""
 
     def reads(self, operation: str) -> frozenset[str]:
         """Give the names that the rules for `connect` or `subscribe` may look at."""
@@ -37,7 +36,8 @@ class Revocation:
     """
 
     def __init__(self, ground: Ground, courier: Courier, clock: Callable[[], int], grace_s: int, lag: Callable[[float], None]) -> None:
-        self.registry = Registry(ground.topics, clock)
+        self._ground = ground
+        self.registry = Registry(clock)
         self.endings = Endings(self.registry, courier, clock, lag)
         self.redecision = Redecision(self.registry, self.endings, ground.gate, clock, grace_s)
         self.ledger = Ledger(self.redecision, ground.reads)
@@ -48,15 +48,12 @@ class Revocation:
 
     def missed(self, facts: frozenset[str]) -> None:
         """Facts with these names may have changed."""
-        self.redecision.ask(self.registry.resting_on_facts(facts))
+        units = self._ground.resting_on(facts)
+        self.registry.doubt()
+        self.redecision.ask(self.registry.by_rules(lambda rule: rule.rpartition("/")[0] in units))
 
-    def changed(self, differs: Callable[[str], bool], *, data: bool) -> None:
-        """Another policy is in force: what the rules allowed whose id satisfies `differs` may be refused now.
-
-        `data` says that facts are declared otherwise.
-        """
-        if data:
-            self.registry.relist()
+    def changed(self, differs: Callable[[str], bool]) -> None:
+        """Another policy is in force: what the rules allowed whose id satisfies `differs` may be refused now."""
         self.redecision.ask(self.registry.by_rules(differs))
 
     async def drain(self) -> None:

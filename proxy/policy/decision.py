@@ -46,17 +46,19 @@ FactKey = tuple[object, ...]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A fact that was loaded and fits its type; `at_ms` is when (epoch milliseconds)."""
+    """A fact that was loaded and fits its type; `at_ms` is when (epoch milliseconds), `topics` are what invalidates it."""
 
     value: object
     at_ms: int = 0
+    topics: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """A fact whose source failed; `why` is for operators, not for clients."""
+    """A fact whose source failed; `why` is for operators, not for clients, `topics` are what invalidates the fact."""
 
     why: str
+    topics: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
 
 class Facts(Protocol):

@@ -59,6 +59,7 @@ class Policy:
         self._people = checked.plans.people
         self._fit_meta = fit
         self.decider = Decider(checked.plans, self._statics, revision, guests=self.guests)
+        self.resting_on = checked.plans.resting_on
         self.reads = {operation: checked.plans.reads(operation) for operation in ("connect", "subscribe")}
 
     def decide(self, request: Request, facts: Facts) -> Outcome:

@@ -261,6 +261,23 @@ async def test_topics_are_written_with_the_arguments_as_json_has_them() -> None:
     assert cache.invalidate(["doc:{id}:false"]) == 1
 
 
+async def test_a_fact_says_what_invalidates_it_also_where_it_is_lost() -> None:
+    late, closed = Ages(c=3), Ages(c=3)
+    cache = facts(Ages(a=1, b=FactFault("away"), d=ValueError(), e="no number"))
+    found = {**await cache.load([("age", each) for each in "abde"])}
+    late.gate.clear()
+    found |= {**await facts(late, declare(timeout_ms=1)).load([("age", "c")])}
+    closed.gate.clear()
+    closing = facts(closed)
+    waiting = asyncio.create_task(closing.load([("age", "f")]))
+    await closed.started.wait()
+    await closing.close()
+    found |= {**await waiting}
+    assert {key[1]: (type(fact), fact.topics) for key, fact in found.items()} == {
+        each: (Known if each == "a" else Lost, (f"account:{each}", "everyone")) for each in "abcdef"
+    }
+
+
 async def test_two_topics_that_come_out_the_same_are_one() -> None:
     cache = facts(Ages(a=1), declare(parameters=("one", "two"), topics=("u:{one}", "u:{two}")))
     await cache.load([("age", "a", "a")])

@@ -77,7 +77,7 @@ class Data:
     async def load(self, keys: Collection[FactKey]) -> Mapping[FactKey, Known | Lost]:
         self.loads += 1
         await (self.slow.wait() if self.slow else asyncio.sleep(0))
-        return {key: Lost(why="away") if self.away else Known(value=self._value(key)) for key in keys}
+        return {key: Lost(why="away") if self.away else Known(value=self._value(key), topics=topics(key)) for key in keys}
 
     def _value(self, key: FactKey) -> object:
         return {"suspended": key[1] in self.suspended} if key[0] == "account" else key[2] not in self.strangers
@@ -105,7 +105,7 @@ class Scene:
     def __init__(self, grace_s: int = 60) -> None:
         self.clock, self.centrifugo, self.data = Clock(), Centrifugo(), Data()
         self.lags: list[float] = []
-        self.registry = Registry(topics, self.clock)
+        self.registry = Registry(self.clock)
         self.endings = Endings(self.registry, self.centrifugo, self.clock, self.lags.append)
         self.barred: set[str | None] = set()
         self.gate = Gate(policy=policy(), source=self.data, limits=Unlimited(), barred=self.barred)
@@ -126,11 +126,11 @@ class Scene:
         return self._held(f"{TOKEN}{user}{channel}", user, channel or "", "connect/default", usable_s=end_s, end_s=end_s)
 
     def _held(self, holder: str, user: str, channel: str, rule: str, **more: object) -> Grant:
-        facts: list[FactKey] = [("account", user)]
+        rests = topics(("account", user))
         if channel.startswith("doc:"):
-            facts.append(("member", channel[4:], user))
+            rests += topics(("member", channel[4:], user))
         since_ms = self.clock.now - 10_000
-        made = {"end_s": None, "since_ms": since_ms, "decided_ms": since_ms, "facts": tuple(facts), **more}
+        made = {"end_s": None, "since_ms": since_ms, "decided_ms": since_ms, "topics": rests, **more}
         made = {"revision": self.gate.policy.revision, **made}
         grant = Grant(holder=holder, user=user, channel=channel, rule=rule, **made)  # type: ignore[arg-type]  # as the callers give it
         self.redecision.hold(grant)

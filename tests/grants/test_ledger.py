@@ -4,7 +4,7 @@ from proxy.grants import ledger as module
 from proxy.grants.grant import TOKEN
 from proxy.grants.ledger import Ledger
 from proxy.policy.decision import Allow, FactKey, Known, Request
-from tests.grants.scene import Scene
+from tests.grants.scene import Scene, topics
 
 NOW = 1_700_000_000_000
 ACCOUNT: FactKey = ("account", "42")
@@ -12,7 +12,8 @@ MEMBER: FactKey = ("member", "7", "42")
 
 
 def allow(*facts: FactKey, channels: dict[str, Allow] | None = None) -> Allow:
-    return Allow(rule="a/b/c", at="x.policy:1", revision="r", facts={key: Known(value=True) for key in facts}, channels=channels)
+    known = {key: Known(value=True, topics=topics(key)) for key in facts}
+    return Allow(rule="a/b/c", at="x.policy:1", revision="r", facts=known, channels=channels)
 
 
 def connect(**more: object) -> Request:
@@ -34,9 +35,9 @@ def test_a_connection_is_held_with_what_it_rests_on_and_with_its_subscriptions()
     connection, subscription = desk.registry.get(("c1", "")), desk.registry.get(("c1", "doc:7"))
     assert connection
     assert subscription
-    assert (connection.rule, connection.revision, connection.facts, connection.end_s) == ("a/b/c", "r", (ACCOUNT,), 1_700_000_060)
+    assert (connection.rule, connection.revision, connection.topics, connection.end_s) == ("a/b/c", "r", ("account:42",), 1_700_000_060)
     assert (connection.since_ms, connection.decided_ms) == (NOW, NOW)
-    assert (subscription.facts, subscription.end_s) == ((MEMBER,), None)
+    assert (subscription.topics, subscription.end_s) == (("doc:7",), None)
     expected = Request(op="sub_refresh", user="42", client="c1", channel="doc:7", meta={"a": 1}, timestamp_ms=NOW + 5)
     assert subscription.request(NOW + 5) == expected
 
@@ -75,7 +76,7 @@ def test_a_token_is_held_by_its_name_with_the_subscriptions_of_its_connection() 
     assert (second.key, second.usable_s, second.end_s) == ((TOKEN + "j2", "doc:8"), 1_700_000_060, None)
     beside = desk.registry.get((TOKEN + "j1", "doc:7"))
     assert beside
-    assert (beside.minted, beside.facts) == (True, (MEMBER,))
+    assert (beside.minted, beside.topics) == (True, ("doc:7",))
     desk.registry.release(first.key)
     assert (desk.registry.of_token("j1"), desk.registry.get(beside.key)) == (None, None)
 

@@ -175,7 +175,7 @@ async def test_what_has_ended_is_known_here_or_makes_no_sense_is_passed_over(ser
         await one.kill()
         name = f"centrigate:grants:{one.estates._own}"
         good = orjson.loads((await one.shared.client.hget(name, orjson.dumps(("c3", "")))) or b"")
-        wrong: list[dict[str, object]] = [{"user": 5}, {"facts": [[]]}, {"facts": [["a", [1]]]}, {"meta": "{"}]
+        wrong: list[dict[str, object]] = [{"user": 5}, {"topics": [1]}, {"topics": "a"}, {"meta": "{"}]
         bad = [b"\xff", b"[]", b"{}", *(orjson.dumps({**good, "holder": "x", **each}) for each in wrong)]
         await one.shared.client.hset(name, mapping={orjson.dumps((f"bad{number}", "")): each for number, each in enumerate(bad)})
         two.scene.connection("c2", "44")
@@ -323,7 +323,7 @@ async def test_a_grant_that_cannot_be_written_stops_no_other(server: Redis) -> N
 
 
 def test_the_form_of_a_grant_is_that_of_the_dataclass() -> None:
-    grant = Grant(holder="h", user="u", channel="", rule="r", revision="1", facts=(("f", 1, True, "1"),), end_s=1, since_ms=2, decided_ms=3)
+    grant = Grant(holder="h", user="u", channel="", rule="r", revision="1", topics=("f:1", "f"), end_s=1, since_ms=2, decided_ms=3)
     written = module._written(grant)
     assert written
     assert module._read(written) == grant

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,15 +11,14 @@ from tests.grants.scene import Scene, topics
 
 
 class Ground(Scene):
-    """What decisions rest on, and what takes them back; `named` are further topics of a fact."""
+    """What decisions rest on, and what takes them back."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.named: dict[FactKey, tuple[str, ...]] = {}
         self.revocation = Revocation(self, self.centrifugo, self.clock, 60, self.lags.append)
 
-    def topics(self, key: FactKey) -> Iterable[str]:
-        return self.named.get(key, topics(key))
+    def resting_on(self, facts: frozenset[str]) -> frozenset[str]:
+        return self.gate.policy.resting_on(facts)
 
     def reads(self, _operation: str) -> frozenset[str]:
         return frozenset()
@@ -27,9 +26,8 @@ class Ground(Scene):
     def subscribed(self, client: str, user: str, channel: str, rule: str = "doc:{d}/subscribe/1", revision: str = "") -> None:
         """A subscription that a hook allowed."""
         keys: tuple[FactKey, ...] = (("account", user), ("member", channel[4:], user))
-        found = Allow(
-            rule=rule, at="x.policy:1", revision=revision or self.gate.policy.revision, facts={key: Known(value=True) for key in keys}
-        )
+        known = {key: Known(value=True, topics=topics(key)) for key in keys}
+        found = Allow(rule=rule, at="x.policy:1", revision=revision or self.gate.policy.revision, facts=known)
         asked = Request(op="subscribe", user=user, client=client, channel=channel, timestamp_ms=self.clock.now - 10_000)
         self.revocation.ledger.subscribed(asked, found, None)
 
@@ -79,20 +77,8 @@ async def test_what_the_changed_rules_allowed_is_asked_again() -> None:
     ground.subscribed("c2", "42", "doc:8", rule="b")
     ground.data.strangers.add("42")
     async with ground.working():
-        ground.revocation.changed(lambda rule: rule == "b", data=False)
+        ground.revocation.changed(lambda rule: rule == "b")
     assert ground.ended == {("c2", "doc:8")}
-
-
-@pytest.mark.parametrize(("data", "ended"), [(True, {("c1", "doc:7")}), (False, set[tuple[str, str]]())])
-async def test_topics_are_found_out_anew_when_facts_are_declared_otherwise(data: bool, ended: set[tuple[str, str]]) -> None:  # noqa: FBT001 - a case
-    ground = Ground()
-    ground.subscribed("c1", "42", "doc:7")
-    ground.data.strangers.add("42")
-    ground.named[("member", "7", "42")] = ("document:7",)
-    async with ground.working():
-        ground.revocation.changed(lambda _: False, data=data)
-        ground.revocation.invalidated(frozenset({"document:7"}))
-    assert ground.ended == ended
 
 
 async def test_what_an_earlier_policy_allowed_while_it_was_replaced_is_asked_again() -> None:

@@ -58,6 +58,7 @@ def test_layout_comments_and_order_of_blocks_are_no_change() -> None:
         ("when me.suspended", "when !me.suspended", SUBSCRIBE),
         ("let me = account(user)", 'let me = account("1")', SUBSCRIBE),
         ("cache 10s", "cache 11s", SUBSCRIBE),
+        ("cache 10s", 'invalidate on "account:{uid}"; cache 10s', SUBSCRIBE),
         ("deny suspended", "deny barred", SUBSCRIBE),
         ("deny suspended on subscribe", "deny suspended on subscribe, publish", {"doc:{d}/publish/1"}),
         ('channel "open:{t}" { allow subscribe; }', "", {"open:{t}/subscribe/1"}),

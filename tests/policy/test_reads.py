@@ -30,3 +30,27 @@ def test_just_the_names_that_rules_denies_and_obligations_of_an_operation_look_a
     text: str, connect: set[str], subscribe: set[str]
 ) -> None:
     assert policy(text, s='{"type": "object"}').reads == {"connect": connect, "subscribe": subscribe}
+
+
+FACTS = """database main { url env URL; }
+fact a(uid: string) -> bool { sql main "select 1 from a where id = :uid"; }
+fact b(uid: string) -> bool { sql main "select 1 from b where id = :uid"; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "a", "b"),
+    [
+        ('channel "c" { allow subscribe when a(user); allow publish when b(user); }', {"c/subscribe"}, set()),
+        ('deny x when a(user); channel "c" { allow subscribe; }', {"connect", "c/subscribe"}, set()),
+        ('channel "c" { allow subscribe info = {"a": a(user)}; }', {"c/subscribe"}, set()),
+        ('let both = a(user) && b(user); channel "c" { allow subscribe when both; }', {"c/subscribe"}, {"c/subscribe"}),
+        ('connect { allow; data = {"a": a(user)}; subscribe b(user) ? "c" : "d"; }', {"connect"}, {"connect"}),
+        ('rpc "r" { allow when a(user) && b(user); answer = 1; } channel "c" { allow publish; }', set(), set()),
+    ],
+)
+def test_what_users_are_granted_may_rest_on_the_facts_that_deciding_it_looks_at(text: str, a: set[str], b: set[str]) -> None:
+    made = policy(FACTS + text)
+    assert made.resting_on(frozenset({"a"})) == a
+    assert made.resting_on(frozenset({"b", "c"})) == b
+    assert made.resting_on(frozenset()) == set()

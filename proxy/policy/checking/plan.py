@@ -73,13 +73,18 @@ class Plan:
     rules: tuple[RulePlan, ...] = ()
 
     @property
-    def reads(self) -> frozenset[str]:
-        """The built-in names that it may look at, `data` also where a schema does."""
+    def codes(self) -> tuple[Code, ...]:
+        """All its expressions."""
         codes = [deny.when for deny in self.denies]
         for rule in self.rules:
             codes += (*((rule.when,) if rule.when else ()), *rule.obligations.codes)
+        return tuple(codes)
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The built-in names that it may look at, `data` also where a schema does."""
         looks = any(rule.schema for rule in self.rules)
-        return frozenset(("data",) if looks else ()).union(*(code.uses.names for code in codes))
+        return frozenset(("data",) if looks else ()).union(*(code.uses.names for code in self.codes))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +98,14 @@ class ConnectPlan:
     jitter: int = 0
 
     @property
+    def codes(self) -> tuple[Code, ...]:
+        """All its expressions."""
+        return (*self.plan.codes, *self.channels, *((self.data,) if self.data else ()))
+
+    @property
     def reads(self) -> frozenset[str]:
         """The built-in names that it may look at."""
-        codes = (*self.channels, *((self.data,) if self.data else ()))
-        return self.plan.reads.union(*(code.uses.names for code in codes))
+        return self.plan.reads.union(*(code.uses.names for code in self.codes))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +152,12 @@ class Plans:
         if operation == "connect":
             return self.connect.reads
         return frozenset[str]().union(*(plans[operation].reads for _, plans in self.channels if operation in plans))
+
+    def resting_on(self, facts: frozenset[str]) -> frozenset[str]:
+        """The connections and subscriptions about which such facts may decide, as the ids of their rules begin."""
+        subscribe = {f"{pattern.text}/subscribe": plans["subscribe"] for pattern, plans in self.channels if "subscribe" in plans}
+        units: Mapping[str, Plan | ConnectPlan] = {"connect": self.connect, **subscribe}
+        return frozenset(name for name, unit in units.items() if any(code.uses.facts & facts for code in unit.codes))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
