@@ -120,3 +120,28 @@ def test_what_is_no_piece_of_the_language_is_named(text: str, message: str, hint
 def test_behind_brackets_that_belong_to_a_mistake_the_next_block_is_read(data: str) -> None:
     text = f'language 1;\nconnect {{ data = {data}}}\nchannel "c" {{ x; }}\nlet = 3;\n'
     assert [line for _, line, _ in places(parse_file("a.policy", text)[1])] == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("language 1{{}\n\n,", ["1:11 found `{`, expected `;`"]),
+        ("language 1\n\n)channel", ["3:1 a `;` is missing before `)`"]),
+        ("language 1\n\n}users", ["3:1 a `;` is missing before `}`"]),
+        ("language 1}users", ["1:11 a `;` is missing before `}`"]),
+        (
+            'language 1;\nchannel "a" {{}\n\nb',
+            ["2:14 found `{`, expected `allow`, `deny`, `let` or `}`", "4:2 the `{` of line 2 is not closed"],
+        ),
+        (
+            'language 1;\nchannel "a" {\n  allow subscribe as ;\n{}\n\nb',
+            [
+                "3:22 found `;`, expected a name",
+                "4:1 found `{`, expected `allow`, `deny`, `let` or `}`",
+                "6:2 the `{` of line 2 is not closed",
+            ],
+        ),
+    ],
+)
+def test_what_belongs_to_a_mistake_is_complained_of_only_once(text: str, found: list[str]) -> None:
+    assert [f"{f.at.line}:{f.at.column} {f.message}" for f in parse_file("a.policy", text)[1]] == found

@@ -94,7 +94,7 @@ def _name(lexeme: Lexeme) -> str:
 
 
 def _end(state: ParserState[Any], wanted: frozenset[str]) -> str:
-    opened = [value for value in state.value_stack if isinstance(value, Lexeme) and value.text in "([{"]
+    opened = [value for value in state.value_stack if isinstance(value, Lexeme) and value.text in ("(", "[", "{")]
     if opened:
         return f"the `{opened[-1].text}` of line {opened[-1].line} is not closed"
     return f"the text ends too early, expected {_listed(_expected(wanted))}"

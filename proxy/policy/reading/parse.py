@@ -155,7 +155,7 @@ class _Reader:
 
     def begins(self) -> bool:
         """Whether the present lexeme is the first of its line and a word that begins a statement here."""
-        lexeme, before = self.lexemes[self.place], self.lexemes[max(0, self.place - 1)]
+        lexeme, before = self.lexemes[self.place], self.lexemes[self.place - 1]
         return lexeme.line > before.line and self.known(lexeme)
 
     def ends(self, *, nested: bool) -> bool:
