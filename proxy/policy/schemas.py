@@ -55,7 +55,7 @@ class Schema:
     fit: Fit
     """A copy of an accepted value in which `1.0` is 1 where the type is int, and 1 is 1.0 where it is double; `Misfit` beyond 64 bits."""
     validator: jsonschema_rs.Draft202012Validator
-    circular: bool = False
+    circular: bool
     """Whether it refers to itself: listing what is wrong could then take time without end; accepting does not."""
     digest: str = ""
     """Of the file that it was read from."""

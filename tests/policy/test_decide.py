@@ -276,3 +276,19 @@ def test_a_watched_decision_shows_every_part_and_decides_alike() -> None:
     assert isinstance(found, Allow)
     assert seen.count(True) == 3
     assert {"roles": ["a"], "suspended": False, "boss": None} in seen
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ({"op": "subscribe", "user": "1", "channel": "c"}, 'channel "c" { allow subscribe when client != "x"; }'),
+        ({"op": "subscribe", "user": "1", "channel": "c"}, 'channel "c" { allow subscribe when transport != "x"; }'),
+        ({"op": "subscribe", "user": "1", "channel": "c"}, 'channel "c" { allow subscribe when timestamp_ms != 1; }'),
+        ({"op": "map_publish", "user": "1", "channel": "c"}, 'channel "c" { allow map_publish when key != "x"; }'),
+        ({"op": "publish", "service": "s"}, 'service s { key env K; allow publish when channel != "x"; }'),
+    ],
+)
+def test_what_a_request_does_not_have_is_no_value_to_compare(asked: dict[str, str], text: str) -> None:
+    found = policy(text).decide(Request(**asked), known({}))  # type: ignore[arg-type]  # fields by name
+    assert isinstance(found, Deny)
+    assert found.reason == "no_rule"

@@ -29,6 +29,7 @@ def test_an_invariant_says_where_it_stands_and_what_it_says() -> None:
     found = claim('\n  never allow subscribe, publish on "c:{x}" for users, orders when vars.x == "1";')
     assert found.text == 'never allow subscribe, publish on "c:{x}" for users, orders'
     assert found.at == "p.policy:12"
+    assert claim('never allow publish on "c:{x}";').text == 'never allow publish on "c:{x}"'
     assert found.pattern.text == "c:{x}"
     assert found.when is not None
 

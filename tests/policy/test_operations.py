@@ -36,6 +36,9 @@ def nest(levels: int) -> list[object]:
         ("string(x)", {"x": False}, "false"),
         ("x.lowerAscii()", {"x": "AZ[@\u00c9"}, "az[@\u00c9"),
         ("string(x)", {"x": "a"}, "a"),
+        ("int(x)", {"x": "0" * 19 + "7"}, 7),
+        ("int(x)", {"x": "0" * 20 + "7"}, None),
+        ("9223372036854775807", {}, 2**63 - 1),
         ("x in y", {"x": "a", "y": ["b", "c"]}, False),
         ('x in [x, "a"]', {"x": "a"}, True),
         ("x.size()", {"x": 5}, None),
@@ -97,3 +100,9 @@ def test_errors_beyond_counting_are_one_answer() -> None:
     for answer in (probe.evaluate(unknown, {}, {}), probe.evaluate("x", {"x": f"{{{fields}}}"}, {"x": 1})):
         assert answer.finding is not None
         assert answer.finding.id == "too-large"
+
+
+@pytest.mark.parametrize(("value", "at", "says"), [([1], "a", "cannot index list with string"), ({"a": 1}, 0, "cannot index map with int")])
+def test_what_has_no_such_place_says_so(value: object, at: object, says: str) -> None:
+    with pytest.raises(Failed, match=says):
+        operations.index(value, at)

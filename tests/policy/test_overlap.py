@@ -26,6 +26,7 @@ UUID = "123e4567-e89b-12d3-a456-426614174000"
         ("a:{x*}", "a::", "a::"),
         ("{x*}", "a", "a"),
         ("{x*}", "{x}", "x"),
+        ("!{x}", "{x}~", "!~"),
         ("{x}b", "a{x}", "ab"),
         ("ab{x}", "a{x}bc", "abbc"),
         ("a:{x:int}", "a:{y}", "a:0"),
@@ -179,3 +180,8 @@ def test_the_variables_put_the_channel_together_again(pattern: Pattern, data: st
     found = pattern.matches(channel)
     if found is not None:
         assert "".join(p if isinstance(p, str) else str(found[p.name]) for p in pattern.pieces) == channel
+
+
+def test_what_shows_an_overlap_is_as_short_as_can_be() -> None:
+    assert witness([parse("{x}b")], []) == "xb"
+    assert witness([parse("{x}bc"), parse("{x*}")], [parse("x{y}c")]) == "ybc"

@@ -83,7 +83,10 @@ def test_a_parameter_that_stands_twice_is_refused_by_name() -> None:
     assert refusal.value.name == "x"
 
 
-@pytest.mark.parametrize(("pattern", "end"), [("a" * 255, ""), ("a" * 254 + "{x}", "b"), ("a" * 219 + "{x:uuid}", UUID)])
+@pytest.mark.parametrize(
+    ("pattern", "end"),
+    [("a" * 255, ""), ("a" * 254 + "{x}", "b"), ("a" * 254 + "{x:int}", "1"), ("a" * 254 + "{x*}", "b"), ("a" * 219 + "{x:uuid}", UUID)],
+)
 def test_a_pattern_may_just_fit_the_longest_channel(pattern: str, end: str) -> None:
     channel = "a" * (255 - len(end)) + end
     assert parse(pattern).matches(channel) is not None

@@ -112,6 +112,9 @@ def test_what_is_no_usable_schema_is_refused_with_its_place(raw: bytes, says: st
     "schema",
     [
         {"$schema": DIALECT + "#", "$id": "https://example.org/x.json", "title": "t", "examples": [1], "x-owner": "chat"},
+        dict.fromkeys(("$comment", "contentEncoding", "contentMediaType", "default", "description", "example", "title"), "a"),
+        {"deprecated": True, "readOnly": True, "writeOnly": True},
+        {"$dynamicAnchor": "a", "contains": {}, "items": {}, "prefixItems": [{}], "unevaluatedItems": True, "unevaluatedProperties": True},
         {"properties": {"maxLenght": {"type": "string"}}},
         {"enum": [{"maxLenght": 1}]},
         {"$ref": "#a", "$defs": {"b": {"$anchor": "a"}}},
