@@ -121,11 +121,10 @@ class Gate:
 
     def _settled(self, request: Request, found: Allow | Deny) -> Allow | Deny:
         """Takes from the limit of the rule that holds, last of all; a renewal takes nothing from what was granted before."""
-        if found.__class__ is Allow and found.limit is not None and request.op not in RENEWALS and not self._limits.take(found.limit):
+        limit = _limited(request, found)
+        if limit is not None and not self._limits.take(limit):
             found = _spent(found, "limit")
-        if self._watch is not None:
-            self._watch(request, found)
-        return found
+        return self._told(request, found)
 
     def _told(self, request: Request, found: Allow | Deny) -> Allow | Deny:
         if self._watch is not None:

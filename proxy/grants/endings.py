@@ -40,9 +40,7 @@ class Courier(Protocol):
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class Loss:
-    """A grant that has to end, for a cause at that time; a final one is not lifted by a new grant."""
-
+class _Loss:
     grant: Grant
     cause_ms: int
     final: bool
@@ -64,14 +62,13 @@ class Endings:
         self._courier = courier
         self._clock = clock
         self._lag = lag
-        self.losses: dict[Key, Loss] = {}
-        """What has to end, or may come back."""
+        self._losses: dict[Key, _Loss] = {}
         self._due: dict[Key, None] = {}
         self._wake = asyncio.Event()
 
     def __len__(self) -> int:
         """Give how many have not ended yet, or may come back."""
-        return len(self.losses)
+        return len(self._losses)
 
     def end(self, grant: Grant, cause_ms: int, *, final: bool = False) -> None:
         """Have a grant ended; the subscriptions of a connection end with it, and need nothing of their own.
@@ -83,24 +80,26 @@ class Endings:
             for other in self._registry.of_user(grant.user):
                 if other[0] == grant.holder and other != key:
                     self.spare(other)
-        elif (grant.holder, "") in self.losses:
+        elif (grant.holder, "") in self._losses:
             return
-        self.losses.setdefault(key, Loss(grant=grant, cause_ms=cause_ms, final=final))
+        self._losses.setdefault(key, _Loss(grant=grant, cause_ms=cause_ms, final=final))
         self._due[key] = None
         self.idle.clear()
         self._wake.set()
 
     def lift(self, grant: Grant) -> None:
         """Stop what a new grant contradicts: its own end, and that of this user's tokens for the same, which it cannot be told from."""
+        if not self._losses:
+            return
         own = grant.key
         for key in {own, *self._registry.of_user(grant.user)}:
-            loss = self.losses.get(key)
+            loss = self._losses.get(key)
             if loss is not None and not loss.final and (key == own or (loss.grant.minted and key[1] == own[1])):
                 self.spare(key)
 
     def spare(self, key: Key) -> None:
         """Stop ending it: it is allowed again, or ends with something else."""
-        self.losses.pop(key, None)
+        self._losses.pop(key, None)
         self._due.pop(key, None)
 
     async def run(self) -> None:
@@ -109,18 +108,18 @@ class Endings:
         again_s = 0.0
         while True:
             if not self._due:
-                if all(loss.acknowledged for loss in self.losses.values()):
+                if all(loss.acknowledged for loss in self._losses.values()):
                     self.idle.set()
-                await pause(self._wake, AGAIN_S if self.losses else None)
+                await pause(self._wake, AGAIN_S if self._losses else None)
             if loop.time() >= again_s:
-                self._due.update(dict.fromkeys(self.losses))
+                self._due.update(dict.fromkeys(self._losses))
                 again_s = loop.time() + AGAIN_S
-            due = [self.losses[key] for key in islice(self._due, TOGETHER)]
+            due = [self._losses[key] for key in islice(self._due, TOGETHER)]
             for loss in due:
                 del self._due[loss.grant.key]
             await asyncio.gather(*map(self._attempt, due))
 
-    async def _attempt(self, loss: Loss) -> None:
+    async def _attempt(self, loss: _Loss) -> None:
         command = self._command(loss.grant)
         try:
             done = command is None or isinstance(await self._courier.send(command), Result)
@@ -137,16 +136,16 @@ class Endings:
             self.abandoned += not loss.acknowledged
             self._settle(loss)
 
-    def _last(self, loss: Loss, *, done: bool) -> float:
+    def _last(self, loss: _Loss, *, done: bool) -> float:
         """When the last attempt is made, in epoch seconds."""
         grant = loss.grant
         if done:
             return max(grant.since_ms / 1000 + YOUNG_S, grant.usable_s or 0)
         return grant.end_s or loss.cause_ms / 1000 + PATIENCE_S
 
-    def _settle(self, loss: Loss) -> None:
+    def _settle(self, loss: _Loss) -> None:
         key = loss.grant.key
-        if self.losses.get(key) is not loss:
+        if self._losses.get(key) is not loss:
             return
         self.spare(key)
         self._registry.release(key)
@@ -168,4 +167,4 @@ class Endings:
     def _stays(self, key: Key) -> bool:
         """Whether it is a connection that a hook allowed and nothing took away."""
         grant = self._registry.get(key)
-        return not key[1] and key not in self.losses and grant is not None and not grant.minted
+        return not key[1] and key not in self._losses and grant is not None and not grant.minted

@@ -61,8 +61,7 @@ class Redecision:
 
     def hold(self, grant: Grant) -> None:
         """Keep a new grant; if its ground shifted while it was being decided, it is asked again at once."""
-        if self._endings.losses:
-            self._endings.lift(grant)
+        self._endings.lift(grant)
         if not (self._registry.hold(grant) and self._gate.current(grant.user, grant.revision)):
             self.ask((grant.key,))
 
@@ -114,8 +113,7 @@ class Redecision:
     def _settle(self, grant: Grant, decision: Allow | Deny, cause_ms: int, now_ms: int) -> None:
         if isinstance(decision, Allow):
             self._undecided.pop(grant.key, None)
-            if self._endings.losses:
-                self._endings.lift(grant)
+            self._endings.lift(grant)
             # not through `hold`: what changed meanwhile waits already
             rests = topics(decision.facts.values())
             self._registry.hold(replace(grant, rule=decision.rule, revision=decision.revision, topics=rests, decided_ms=now_ms))

@@ -52,7 +52,7 @@ class Registry:
 
     def hold(self, grant: Grant) -> bool:
         """Keep a grant in place of an earlier one of its key; False if a fact that it rests on was invalidated since it was loaded."""
-        key = (grant.holder, grant.channel)
+        key = grant.key
         if self.changed is not None:
             self.changed(key)
         before = self._grants.get(key)
@@ -63,7 +63,7 @@ class Registry:
         else:
             self.drop(key)
             self._add(key, grant)
-        return not (self._dropped or grant.decided_ms <= self._doubted_ms) or self._current(grant)
+        return grant.decided_ms > self._doubted_ms and (not self._dropped or self._current(grant))
 
     def drop(self, key: Key) -> None:
         """Forget a grant."""
@@ -180,7 +180,7 @@ class Registry:
     def _current(self, grant: Grant) -> bool:
         self._forget(self._clock())
         since_ms = grant.decided_ms
-        return self._doubted_ms < since_ms and all(self._dropped.get(topic, -1) < since_ms for topic in grant.topics)
+        return all(self._dropped.get(topic, -1) < since_ms for topic in grant.topics)
 
     def _note(self, topic: str, now_ms: int) -> None:
         self._dropped[topic] = now_ms

@@ -21,7 +21,7 @@ OTHERWISE = {
     "proxy/grants/grant.py": {"Grant"},
     # Filled step by step by the one function or class that owns them.
     "proxy/gateway/parcels.py": {"Errand"},
-    "proxy/grants/endings.py": {"Loss"},
+    "proxy/grants/endings.py": {"_Loss"},
     "proxy/policy/checking/world.py": {"Code", "Book"},
     "proxy/policy/reading/lex.py": {"Lexemes"},
     "proxy/policy/reading/spacing.py": {"Piece"},
