@@ -6,6 +6,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol, TypeAlias
 
@@ -181,25 +182,25 @@ class Facts:
 
     async def _fly(self, key: FactKey, topics: tuple[str, ...]) -> Known | Lost:
         started, fact = self._now(), self._facts[key[0]]
-        work = _owned(self._works, self._read(fact, key, topics))
+        work = _owned(self._works, self._read(fact, key))
         # not wait_for, which would go on waiting until a query that does not listen has ended
         await asyncio.wait({work}, timeout=fact.timeout_ms / 1000)
-        outcome = _outcome(work, topics)
+        outcome = replace(_outcome(work), topics=topics)
         if self._flights.get(key) is asyncio.current_task():
             del self._flights[key]
             self._keep(fact, key, outcome, started)
         return outcome
 
-    async def _read(self, fact: Fact, key: FactKey, topics: tuple[str, ...]) -> Known | Lost:
+    async def _read(self, fact: Fact, key: FactKey) -> Known | Lost:
         at_ms = time.time_ns() // 1_000_000
         try:
             value = await self._loaders[fact.name](key[1:])
             fitted = None if value is None and fact.nullable else fact.fit(value)
         except (FactFault, Misfit) as failure:
-            return Lost(why=str(failure), topics=topics)
+            return Lost(why=str(failure))
         except Exception as failure:  # noqa: BLE001 - whatever a source does, it is a lost fact and no more
-            return Lost(why=type(failure).__name__, topics=topics)
-        return Known(value=fitted, at_ms=at_ms, topics=topics)
+            return Lost(why=type(failure).__name__)
+        return Known(value=fitted, at_ms=at_ms)
 
     def _keep(self, fact: Fact, key: FactKey, outcome: Known | Lost, started: float) -> None:
         lifetime_ms = fact.negative_ms if isinstance(outcome, Known) and outcome.value is None else fact.ttl_ms
@@ -252,8 +253,8 @@ def _text(argument: object) -> str:
     return argument if isinstance(argument, str) else orjson.dumps(argument).decode()
 
 
-def _outcome(work: asyncio.Task[Known | Lost], topics: tuple[str, ...]) -> Known | Lost:
+def _outcome(work: asyncio.Task[Known | Lost]) -> Known | Lost:
     if not work.done():
         work.cancel()
-        return Lost(why="timeout", topics=topics)
-    return Lost(why="stopped", topics=topics) if work.cancelled() else work.result()
+        return Lost(why="timeout")
+    return Lost(why="stopped") if work.cancelled() else work.result()
