@@ -9,6 +9,7 @@ from proxy.grants.endings import Courier, Endings
 from proxy.grants.ledger import Ledger
 from proxy.grants.redecision import Decider, Redecision
 from proxy.grants.registry import Registry
+from proxy.policy.difference import unit
 
 DRAIN_S: Final = 3.0
 """Seconds that the end of the service waits for what is to be asked again or ended."""
@@ -50,7 +51,7 @@ class Revocation:
         """Facts with these names may have changed."""
         units = self._ground.resting_on(facts)
         self.registry.doubt()
-        self.redecision.ask(self.registry.by_rules(lambda rule: rule.rpartition("/")[0] in units))
+        self.redecision.ask(self.registry.by_rules(lambda rule: unit(rule) in units))
 
     def changed(self, differs: Callable[[str], bool]) -> None:
         """Another policy is in force: what the rules allowed whose id satisfies `differs` may be refused now."""

@@ -23,7 +23,12 @@ def changed(before: Policy, after: Policy) -> Callable[[str], bool]:
     def differs(unit: str) -> bool:
         return old.of(unit) != new.of(unit)
 
-    return lambda rule: differs(rule.rpartition("/")[0])
+    return lambda rule: differs(unit(rule))
+
+
+def unit(rule: str) -> str:
+    """Give what a rule belongs to, by which its id begins; see `Digests`."""
+    return rule.rpartition("/")[0]
 
 
 class Digests:

@@ -59,12 +59,15 @@ class Policy:
         self._people = checked.plans.people
         self._fit_meta = fit
         self.decider = Decider(checked.plans, self._statics, revision, guests=self.guests)
-        self.resting_on = checked.plans.resting_on
         self.reads = {operation: checked.plans.reads(operation) for operation in ("connect", "subscribe")}
 
     def decide(self, request: Request, facts: Facts) -> Outcome:
         """Allow, Deny or the facts that must be loaded before asking again; total and pure."""
         return self.decider.decide(request, facts)
+
+    def resting_on(self, facts: frozenset[str]) -> frozenset[str]:
+        """The connections and subscriptions about which such facts may decide, as the ids of their rules begin."""
+        return self.decider.plans.resting_on(facts)
 
     def person(self, identity: str, seen: Seen) -> Person | None:
         """Who the identity says is speaking; None when its expressions give no usable answer."""
