@@ -175,8 +175,9 @@ async def test_what_has_ended_is_known_here_or_makes_no_sense_is_passed_over(ser
         await one.kill()
         name = f"centrigate:grants:{one.estates._own}"
         good = orjson.loads((await one.shared.client.hget(name, orjson.dumps(("c3", "")))) or b"")
-        wrong: list[dict[str, object]] = [{"user": 5}, {"topics": [1]}, {"topics": "a"}, {"meta": "{"}]
-        bad = [b"\xff", b"[]", b"{}", *(orjson.dumps({**good, "holder": "x", **each}) for each in wrong)]
+        mistyped: list[dict[str, object]] = [{"user": 5}, {"topics": [1]}, {"topics": "a"}, {"meta": "{"}]
+        untimely: list[dict[str, object]] = [{"end_s": 1 << 53}, {"since_ms": -1}]
+        bad = [b"\xff", b"[]", b"{}", *(orjson.dumps({**good, "holder": "x", **each}) for each in (*mistyped, *untimely))]
         await one.shared.client.hset(name, mapping={orjson.dumps((f"bad{number}", "")): each for number, each in enumerate(bad)})
         two.scene.connection("c2", "44")
         two.start()
@@ -184,7 +185,7 @@ async def test_what_has_ended_is_known_here_or_makes_no_sense_is_passed_over(ser
         own = two.scene.registry.get(("c2", ""))
         assert (own and own.user, two.asked) == ("44", [("c3", "")])
         await one.leaves()
-    assert "took over 1 grants of a lost instance, passed over 9" in caplog.text
+    assert "took over 1 grants of a lost instance, passed over 11" in caplog.text
 
 
 async def test_an_heir_that_is_lost_in_the_middle_has_an_heir(server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
