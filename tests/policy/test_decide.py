@@ -292,3 +292,8 @@ def test_what_a_request_does_not_have_is_no_value_to_compare(asked: dict[str, st
     found = policy(text).decide(Request(**asked), known({}))  # type: ignore[arg-type]  # fields by name
     assert isinstance(found, Deny)
     assert found.reason == "no_rule"
+
+
+def test_what_was_found_is_the_same_whatever_invalidates_it() -> None:
+    assert Known(value=1, topics=("a",)) == Known(value=1) != Known(value=2)
+    assert Lost(why="timeout", topics=("a",)) == Lost(why="timeout") != Lost(why="stopped")

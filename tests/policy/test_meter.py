@@ -4,7 +4,7 @@ import pytest
 import re2
 
 from proxy.policy.meter import PAYING, STEPS, Meter
-from proxy.policy.operations import Exhausted
+from proxy.policy.operations import Exhausted, Failed
 
 LONG = 30_000
 
@@ -48,6 +48,6 @@ def test_a_match_is_paid_for_by_the_text_and_the_size_of_the_pattern() -> None:
 
 def test_what_is_no_text_costs_nothing_and_fails_as_it_does_anyway() -> None:
     meter = Meter()
-    with pytest.raises(Exception, match="int"):
+    with pytest.raises(Failed, match="int"):
         PAYING["lowerAscii"](meter, 5)
     assert meter.left == STEPS

@@ -91,9 +91,13 @@ def test_a_chain_takes_its_own_terms_and_no_others() -> None:
         ("expire 5m jitter §101%", ["syntax"]),
         ("expire §36500d", []),
         ("expire §36501d", ["syntax"]),
+        (f"expire §{7:020}s", []),
+        (f"expire §{7:021}s", ["syntax"]),
+        (f"expire 5m limit 1/1s burst §{2**63 - 1} per user", []),
+        (f"expire 5m limit 1/1s burst §{2**63} per user", ["syntax"]),
     ],
 )
-def test_a_lifetime_and_its_jitter_have_limits(clause: str, found: list[str]) -> None:
+def test_the_numbers_of_obligations_have_limits(clause: str, found: list[str]) -> None:
     assert placed(f'channel "c" {{ allow subscribe {clause}; }}') == found
 
 

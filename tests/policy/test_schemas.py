@@ -98,6 +98,8 @@ def test_deep_payloads_are_judged() -> None:
         (b'{"maxLenght": 1}', "/: there is no keyword 'maxLenght'; did you mean maxLength?"),
         (b'{"$defs": {"a": {"requird": []}}}', "/$defs/a: there is no keyword 'requird'; did you mean required?"),
         (b'{"items": {"allOf": [{"propertys": {}}]}}', "/items/allOf/0: there is no keyword 'propertys'; did you mean properties?"),
+        (b'{"additionalPropertis": false}', "did you mean additionalProperties?"),
+        (b'{"allOff": []}', "did you mean allOf?"),
         (b'{"dependencies": {}}', "did you mean dependentRequired or dependentSchemas?"),
         (b'{"additionalItems": false}', "did you mean items beside prefixItems?"),
     ],
