@@ -99,8 +99,8 @@ async def _registry(others: int) -> Findings:
         yardstick = Prepared(plain, _nothing, _nothing)
         rigs = [
             Prepared(replace(plain, name=CONTROL), _nothing, _nothing),
-            Prepared(noting, leave, _nothing),
-            Prepared(replace(noting, name=_RENEWED), _nothing, _nothing),
+            Prepared(noting, leave, made[0].ledger.write),
+            Prepared(replace(noting, name=_RENEWED), _nothing, made[0].ledger.write),
         ]
         found = await _measured(yardstick, rigs, (_NEW,))
         assert len(held) == others + len(service.MEMBERS)
@@ -193,6 +193,10 @@ def _nothing() -> None:
 
 def memory(held: int = HELD) -> Findings:
     """Hold many subscriptions, each of another user to another channel and on two facts of its own, so that nothing can be shared."""
+    return uvloop.run(_memory(held))
+
+
+async def _memory(held: int) -> Findings:
     full: list[Registry] = []
     taken: list[float] = []
     for number in range(TIMES):
@@ -255,6 +259,7 @@ def _fill(ledger: Ledger, numbers: Iterable[int]) -> None:
         found = policy.decide(request, _AtHand())
         assert isinstance(found, Allow)
         ledger.subscribed(request, found, leases.end(found, now_ms))
+    ledger.write()
 
 
 def _resident() -> int:

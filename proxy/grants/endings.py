@@ -114,6 +114,7 @@ class Endings:
             if loop.time() >= again_s:
                 self._due.update(dict.fromkeys(self._losses))
                 again_s = loop.time() + AGAIN_S
+            self._registry.catch_up()  # what was allowed meanwhile is lifted
             due = [self._losses[key] for key in islice(self._due, TOGETHER)]
             for loss in due:
                 del self._due[loss.grant.key]

@@ -80,10 +80,12 @@ class Grant:
 
 
 def topics(facts: Iterable[Known | Lost]) -> tuple[str, ...]:
-    """Give what invalidates any of these facts; the same may be there twice."""
+    """Give what invalidates any of these facts."""
     found: tuple[str, ...] = ()
     for fact in facts:
-        found += fact.topics
+        for topic in fact.topics:
+            if topic not in found:
+                found += (topic,)
     return found
 
 

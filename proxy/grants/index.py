@@ -4,25 +4,21 @@ from collections.abc import Hashable, Iterable
 from typing import Final, Generic, TypeVar
 
 MANY: Final = 16
-"""So many keys under a value are a set; fewer are a tuple, since a set of two takes more room than all else about them."""
+"""So many keys under a value are a set; fewer are a list, since a set of two takes more room than all else about them."""
+
+_SEVERAL: Final = (list, set)
 
 _At = TypeVar("_At", bound=Hashable)
 _Key = TypeVar("_Key", bound=Hashable)
 
 
-class _Few(tuple[_Key, ...]):
-    """Two keys or some more; a class of its own, because keys are tuples, too."""
-
-    __slots__ = ()
-
-
 class Index(Generic[_At, _Key]):
-    """Many keys under each value, most of which have one or a few. No key is None."""
+    """Many keys under each value, most of which have one or a few. No key is None, or a list or set."""
 
     __slots__ = ("_keys",)
 
     def __init__(self) -> None:
-        self._keys: dict[_At, _Key | _Few[_Key] | set[_Key]] = {}
+        self._keys: dict[_At, _Key | list[_Key] | set[_Key]] = {}
 
     def add(self, places: Iterable[_At], key: _Key) -> None:
         """Put `key` under each of these; it may stand there already only if it was put there last."""
@@ -31,25 +27,30 @@ class Index(Generic[_At, _Key]):
             found = keys.setdefault(at, key)
             if found is key:
                 continue
-            if isinstance(found, set):
+            if isinstance(found, list):
+                if found[-1] is not key:
+                    found.append(key)
+                    if len(found) == MANY:
+                        keys[at] = set(found)
+            elif isinstance(found, set):
                 found.add(key)
-            elif not isinstance(found, _Few):
-                keys[at] = _Few((found, key))
-            elif found[-1] is not key:
-                keys[at] = _Few((*found, key)) if len(found) < MANY - 1 else {*found, key}
+            else:
+                keys[at] = [found, key]
 
     def discard(self, places: Iterable[_At], key: _Key) -> None:
         """Take `key` from under each of these where it is."""
         keys = self._keys
         for at in places:
             found = keys.get(at)
-            if isinstance(found, set):
+            if isinstance(found, list):
+                if key in found:
+                    found.remove(key)
+                    if len(found) == 1:
+                        keys[at] = found[0]
+            elif isinstance(found, set):
                 found.discard(key)
                 if not found:
                     del keys[at]
-            elif isinstance(found, _Few):
-                left = _Few(each for each in found if each != key)
-                keys[at] = left if len(left) > 1 else left[0]
             elif found == key:
                 del keys[at]
 
@@ -58,9 +59,9 @@ class Index(Generic[_At, _Key]):
         found = self._keys.get(at)
         if found is None:
             return ()
-        return tuple(found) if isinstance(found, _Few | set) else (found,)
+        return tuple(found) if isinstance(found, _SEVERAL) else (found,)
 
     def first(self, at: _At) -> _Key | None:
         """Give one of the keys under `at`, whichever; None where there is none."""
         found = self._keys.get(at)
-        return next(iter(found)) if isinstance(found, _Few | set) else found
+        return next(iter(found)) if isinstance(found, _SEVERAL) else found

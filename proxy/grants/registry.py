@@ -31,6 +31,8 @@ class Registry:
         self.evicted = 0
         self.changed: Callable[[Key], None] | None = None
         """Hears of every grant that is held or dropped."""
+        self.catch_up: Callable[[], None] = _nothing
+        """Has those grants held that were only noted yet; called before anything is looked for."""
         self._clock = clock
         self._most = most
         self._grants: dict[Key, Grant] = {}
@@ -44,10 +46,12 @@ class Registry:
 
     def __len__(self) -> int:
         """Give the number of grants."""
+        self.catch_up()
         return len(self._grants)
 
     def get(self, key: Key) -> Grant | None:
         """Give the grant of a key."""
+        self.catch_up()
         return self._grants.get(key)
 
     def hold(self, grant: Grant) -> bool:
@@ -67,6 +71,7 @@ class Registry:
 
     def drop(self, key: Key) -> None:
         """Forget a grant."""
+        self.catch_up()
         grant = self._grants.pop(key, None)
         if grant is None:
             return
@@ -79,7 +84,7 @@ class Registry:
 
     def release(self, key: Key) -> None:
         """Forget what has ended: a grant, and with a connection its subscriptions."""
-        grant = self._grants.get(key)
+        grant = self.get(key)
         if grant is None:
             return
         self.drop(key)
@@ -90,24 +95,29 @@ class Registry:
 
     def keys(self) -> Iterator[Key]:
         """Give all keys, as they are now."""
+        self.catch_up()
         yield from tuple(self._grants)
 
     def of_token(self, token: str) -> Grant | None:
         """Give what the token with this `jti` grants."""
+        self.catch_up()
         key = self._tokens.get(TOKEN + token)
         return None if key is None else self._grants.get(key)
 
     def of_user(self, user: str) -> tuple[Key, ...]:
         """Give the grants of a user."""
+        self.catch_up()
         return self._users.get(user)
 
     def by_rules(self, changed: Callable[[str], bool]) -> tuple[Key, ...]:
         """Give the grants of the rules whose id satisfies `changed`."""
+        self.catch_up()
         known = cache(changed)  # rules are few, and grants are many
         return tuple(key for key, grant in self._grants.items() if known(grant.rule))
 
     def resting_on(self, topics: Iterable[str]) -> tuple[Key, ...]:
         """Give the grants that rest on facts of these topics, once each, and remember that those were invalidated now."""
+        self.catch_up()
         now_ms = self._clock()
         self._forget(now_ms)
         found: dict[Key, None] = {}
@@ -118,10 +128,12 @@ class Registry:
 
     def doubt(self) -> None:
         """Remember that any fact may have been invalidated now."""
+        self.catch_up()
         self._doubted_ms = self._clock()
 
     def expire(self) -> int:
         """Forget the grants that ended more than `SLACK_S` ago and give their number."""
+        self.catch_up()
         now_s = self._clock() // 1000
         gone = 0
         for step in [step for step in self._ends if (step + 1) * STEP_S + SLACK_S <= now_s]:
@@ -191,3 +203,7 @@ class Registry:
             at_ms, topic = self._drops.popleft()
             if self._dropped.get(topic) == at_ms:
                 del self._dropped[topic]
+
+
+def _nothing() -> None:
+    pass

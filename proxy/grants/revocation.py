@@ -42,6 +42,7 @@ class Revocation:
         self.endings = Endings(self.registry, courier, clock, lag)
         self.redecision = Redecision(self.registry, self.endings, ground.gate, clock, grace_s)
         self.ledger = Ledger(self.redecision, ground.reads)
+        self.registry.catch_up = self.ledger.write
 
     def invalidated(self, topics: frozenset[str]) -> None:
         """Facts with these topics have changed."""
@@ -59,6 +60,7 @@ class Revocation:
 
     async def drain(self) -> None:
         """Return once what is known to have lost its right has been ended, at most after `DRAIN_S`."""
+        self.ledger.write()
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await self.redecision.idle.wait()

@@ -152,3 +152,13 @@ async def test_what_is_spared_while_it_is_being_ended_is_kept() -> None:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert scene.registry.get(grant.key) is grant
+
+
+async def test_what_is_allowed_again_in_the_same_moment_is_not_ended() -> None:
+    scene = Scene()
+    grant = scene.subscription("c1", "42", "doc:7")
+    scene.registry.catch_up = lambda: scene.endings.spare(grant.key)  # as one does that was only noted, and is held now
+    async with scene.running():
+        scene.endings.end(grant, scene.clock.now)
+        await scene.until(lambda: not len(scene.endings))
+    assert scene.centrifugo.sent == []

@@ -1,8 +1,12 @@
+import asyncio
+from collections.abc import Callable
+
 import pytest
 
 from proxy.grants import ledger as module
-from proxy.grants.grant import TOKEN
-from proxy.grants.ledger import Ledger
+from proxy.grants.grant import TOKEN, Grant
+from proxy.grants.ledger import TOGETHER, Ledger
+from proxy.grants.registry import Registry
 from proxy.policy.decision import Allow, FactKey, Known, Request
 from tests.grants.scene import Scene, topics
 
@@ -27,6 +31,24 @@ class Desk(Scene):
     def __init__(self, *read: str) -> None:
         super().__init__()
         self.ledger = Ledger(self.redecision, lambda _: frozenset(read))
+        self.registry.catch_up = self.ledger.write
+
+    def subscribed(self, channel: str) -> None:
+        """A hook allowed a subscription."""
+        self.ledger.subscribed(Request(op="subscribe", user="42", client="c1", channel=channel, timestamp_ms=NOW), allow(), None)
+
+
+class Held:
+    """Keeps nothing but the channels of grants."""
+
+    def __init__(self) -> None:
+        self.channels: list[str] = []
+
+    def hold(self, grant: Grant) -> None:
+        self.channels.append(grant.channel)
+
+    def release(self, holder: str, channel: str) -> None:
+        """Nothing ends here."""
 
 
 def test_a_connection_is_held_with_what_it_rests_on_and_with_its_subscriptions() -> None:
@@ -54,7 +76,7 @@ def test_headers_and_payload_are_kept_only_if_rules_look_at_them() -> None:
     assert asked.data == {"token": "secret"}
 
 
-def test_a_long_payload_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_long_payload_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGEST", 8)
     desk = Desk("data")
     for channel, data in (("doc:7", "x" * 8), ("doc:8", "x" * 9)):
@@ -94,7 +116,7 @@ def test_what_was_not_prolonged_is_forgotten_a_connection_with_its_subscriptions
     assert set(desk.registry.keys()) == {("c2", "")}
 
 
-def test_what_a_grant_is_decided_by_again_is_what_it_was_decided_by() -> None:
+async def test_what_a_grant_is_decided_by_again_is_what_it_was_decided_by() -> None:
     desk = Desk("headers", "data")
     asked = connect(op="refresh", transport="sse", data={"a": 1}, ambiguous=True, meta={"m": 1}, name="js", version="5")
     desk.ledger.connected(asked, allow(), None)
@@ -107,3 +129,55 @@ def test_what_a_grant_is_decided_by_again_is_what_it_was_decided_by() -> None:
         op="refresh", transport="sse", data={"a": 1}, ambiguous=True, meta={"m": 1}, name="js", version="5"
     )
     assert subscription.request(NOW) == asked
+
+
+async def test_subscriptions_are_held_as_soon_as_there_are_enough_or_some_time_has_passed() -> None:
+    held = Held()
+    ledger = Ledger(held, lambda _: frozenset())
+    asked = [Request(op="subscribe", user="42", client="c1", channel=f"doc:{number}", timestamp_ms=NOW) for number in range(TOGETHER + 1)]
+    for each in asked[:-2]:
+        ledger.subscribed(each, allow(), None)
+    assert held.channels == []
+    ledger.subscribed(asked[-2], allow(), None)
+    assert held.channels == [each.channel for each in asked[:-1]]
+    ledger.subscribed(asked[-1], allow(), None)
+    async with asyncio.timeout(10):
+        while len(held.channels) < len(asked):  # noqa: ASYNC110 - it happens by itself
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("what", ["connected", "minted", "ended"])
+async def test_what_was_noted_before_is_held_before(what: str) -> None:
+    desk = Desk()
+    for channel in ("doc:7", "doc:8"):
+        desk.subscribed(channel)
+    if what == "connected":
+        desk.ledger.connected(connect(), allow(), None)
+    elif what == "minted":
+        desk.ledger.minted(Request(op="subscribe", user="42", channel="doc:9", timestamp_ms=NOW), allow(), "j", 1_700_000_060, None)
+    else:
+        desk.ledger.ended("c1", "doc:8")
+    expected = {"connected": ["doc:7", "doc:8", ""], "minted": ["doc:7", "doc:8", "doc:9"], "ended": ["doc:7"]}
+    assert [key[1] for key in tuple(desk.registry.keys())] == expected[what]
+
+
+async def test_whoever_looks_for_grants_sees_those_that_were_only_noted() -> None:
+    key = ("c1", "doc:7")
+    looks: list[Callable[[Registry], object]] = [
+        len,
+        lambda registry: registry.get(key),
+        lambda registry: [*registry.keys()],
+        lambda registry: registry.of_user("42"),
+        lambda registry: registry.by_rules(lambda rule: rule == "a/b/c"),
+        lambda registry: registry.resting_on(["doc:7"]),
+    ]
+    for look in looks:
+        desk = Desk()
+        desk.ledger.subscribed(Request(op="subscribe", user="42", client="c1", channel="doc:7", timestamp_ms=NOW), allow(MEMBER), None)
+        assert look(desk.registry)
+    desk = Desk()
+    desk.subscribed("doc:7")
+    desk.registry.drop(key)
+    desk.subscribed("doc:8")
+    desk.registry.release(("c1", "doc:8"))
+    assert len(desk.registry) == 0
