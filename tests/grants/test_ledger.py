@@ -5,6 +5,7 @@ import pytest
 
 from proxy.grants import ledger as module
 from proxy.grants.grant import TOKEN, Grant
+from proxy.grants.grant import topics as rests
 from proxy.grants.ledger import TOGETHER, Ledger
 from proxy.grants.registry import Registry
 from proxy.policy.decision import Allow, FactKey, Known, Request
@@ -181,3 +182,7 @@ async def test_whoever_looks_for_grants_sees_those_that_were_only_noted() -> Non
     desk.subscribed("doc:8")
     desk.registry.release(("c1", "doc:8"))
     assert len(desk.registry) == 0
+
+
+def test_what_invalidates_two_facts_is_kept_once() -> None:
+    assert rests([Known(value=1, topics=("doc:7", "account:42")), Known(value=2, topics=("account:42",))]) == ("doc:7", "account:42")
