@@ -145,8 +145,8 @@ async def _after_loading(policy: Policy, source: Source, request: Request, found
 
 
 def _limited(request: Request, found: Outcome) -> Limit | None:
-    """Give the limit that a decision takes from."""
-    return found.limit if found.__class__ is Allow and request.op not in RENEWALS else None
+    """Give the limit that a decision takes from; a service that has a connection refreshed renews nothing of its own."""
+    return found.limit if found.__class__ is Allow and (request.op not in RENEWALS or request.service is not None) else None
 
 
 async def _taken(shared: SharedLimits, limit: Limit, found: Allow) -> Allow | Deny:

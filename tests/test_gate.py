@@ -177,3 +177,10 @@ async def test_what_takes_from_no_limit_does_not_wait_for_the_other_replicas() -
     renewal = gate.now(Request(op="sub_refresh", user="ann", channel="c"))
     assert renewal
     assert (renewal.reason, (await gate.decide(Request(op="subscribe", user="ann", channel="d"))).reason) == ("allowed", "no_channel")
+
+
+async def test_a_service_that_refreshes_connections_takes_from_the_limit_of_its_rule() -> None:
+    rules = policy("service web { key env WEB_KEY; allow refresh limit 1/1s per service; }")
+    gate = Gate(policy=rules, source=Source({}), limits=Tokens(1))
+    asked = Request(op="refresh", service="web", data={})
+    assert [(await gate.decide(asked)).reason for _ in range(2)] == ["allowed", "limit"]
