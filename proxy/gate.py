@@ -13,9 +13,6 @@ from proxy.policy.policy import Policy
 ROUNDS = 4
 """How often facts are loaded for one decision."""
 
-RENEWALS = frozenset(("refresh", "sub_refresh"))
-"""Operations that prolong what was granted, and so take nothing from its limit."""
-
 BLOCKED = "blocked"
 """The reason of a refusal to a user that is kept out whatever the policy says; it is answered like a deny."""
 
@@ -133,7 +130,7 @@ class Gate:
 
 
 async def _after_loading(policy: Policy, source: Source, request: Request, found: NeedFacts) -> Allow | Deny:
-    FIRST.set(request.op in RENEWALS)
+    FIRST.set(request.renewed is not None)
     facts = _Loaded(source)
     for _ in range(ROUNDS):
         await facts.load(found.keys)
@@ -145,8 +142,8 @@ async def _after_loading(policy: Policy, source: Source, request: Request, found
 
 
 def _limited(request: Request, found: Outcome) -> Limit | None:
-    """Give the limit that a decision takes from; a service that has a connection refreshed renews nothing of its own."""
-    return found.limit if found.__class__ is Allow and (request.op not in RENEWALS or request.service is not None) else None
+    """Give the limit that a decision takes from; a renewal takes from none."""
+    return found.limit if found.__class__ is Allow and found.limit is not None and request.renewed is None else None
 
 
 async def _taken(shared: SharedLimits, limit: Limit, found: Allow) -> Allow | Deny:

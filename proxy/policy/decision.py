@@ -7,6 +7,9 @@ from typing import Literal, Protocol
 OPERATIONS = ("subscribe", "publish", "presence", "history", "map_publish", "map_remove")
 """What a client may do on a channel."""
 
+RENEWALS = {"refresh": "connect", "sub_refresh": "subscribe"}
+"""What a client prolongs by which operation."""
+
 REASONS = ("allowed", "no_identity", "bad_channel", "no_channel", "no_method", "error", "fact_error", "schema", "limit", "no_rule")
 """Built-in reasons; any other reason is the name of a `deny`."""
 
@@ -38,6 +41,11 @@ class Request:
     name: str = ""
     version: str = ""
     timestamp_ms: int | None = None
+
+    @property
+    def renewed(self) -> str | None:
+        """What a client prolongs; None for all else, also for a service that has a connection refreshed."""
+        return RENEWALS.get(self.op) if self.service is None else None
 
 
 FactKey = tuple[object, ...]

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from proxy.policy.checking.plan import Plan, Plans
 from proxy.policy.checking.world import Book, meant
-from proxy.policy.decision import OPERATIONS, REASONS, UNCHANGED, Allow, Deny, Request
+from proxy.policy.decision import OPERATIONS, REASONS, RENEWALS, UNCHANGED, Allow, Deny, Request
 from proxy.policy.findings import Objection, Position
 from proxy.policy.meter import Meter
 from proxy.policy.names import BUILTINS
@@ -27,8 +27,7 @@ CLIENT: Final = "client"
 TRANSPORT: Final = "websocket"
 """`transport` of every test."""
 
-_RENEWALS: Final = {"refresh": "connect", "sub_refresh": "subscribe"}
-_PEOPLE: Final = (*OPERATIONS, "connect", "rpc", *_RENEWALS)
+_PEOPLE: Final = (*OPERATIONS, "connect", "rpc", *RENEWALS)
 _EXPLAIN: Final = "explain"
 _METHODS: Final = (*METHODS, _EXPLAIN)
 _NEVER: Final = frozenset(("allowed", "limit"))
@@ -182,8 +181,8 @@ def behind(op: str, *, service: bool) -> tuple[str, bool]:
 
 def _given(clause: Given, op: str, *, service: bool) -> object:
     name = clause.name.text
-    place = f"service {op}" if service else _RENEWALS.get(op, op)
-    if place not in BUILTINS[name].where or (name == "data" and op in _RENEWALS):
+    place = f"service {op}" if service else RENEWALS.get(op, op)
+    if place not in BUILTINS[name].where or (name == "data" and op in RENEWALS):
         raise object_to("unknown-name", clause.at, f"{op} has no {name}")
     value = constant(clause.value)
     if name == "key" and type(value) is not str:

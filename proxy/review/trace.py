@@ -16,7 +16,6 @@ from proxy.review.lines import fact_text
 from proxy.review.wording import short, visible, worded
 
 _UNTRIED = frozenset(("no_identity", "bad_channel", "no_channel", "no_method"))
-_RENEWALS = {"refresh": "connect", "sub_refresh": "subscribe"}
 
 _MOST = 100
 """So many evaluations of one part of an expression are kept: those of a macro's body for its first elements."""
@@ -184,7 +183,7 @@ def _matched(decider: Decider, request: Request) -> tuple[str, Mapping[str, str 
 
 def plan(decider: Decider, request: Request) -> Plan:
     """The plan that the decision on a request goes through, an empty one where it does not get so far."""
-    plans, op = decider.plans, _RENEWALS.get(request.op, request.op)
+    plans, op = decider.plans, request.renewed or request.op
     if request.service is not None:
         return plans.services.get(request.service, {}).get(op, Plan())
     if op == "connect":

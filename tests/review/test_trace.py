@@ -353,3 +353,10 @@ def test_a_trace_ends_with_what_decided(name: str) -> None:
         elif found.looks and found.found.rule:
             assert found.looks[-1].kind == "reply" or (found.found.rule, "refuses") in verdicts
         assert len([look for look in found.looks if look.verdict == "allows"]) <= 1
+
+
+def test_a_service_that_refreshes_connections_is_shown_its_rules() -> None:
+    policy = compiled("service web { key env WEB_KEY; allow refresh; }")
+    found = trace(policy.decider, Request(op="refresh", service="web"), FREE)
+    assert isinstance(found, Trace)
+    assert [look.verdict for look in found.looks] == ["allows"]

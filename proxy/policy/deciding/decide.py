@@ -18,7 +18,6 @@ from proxy.policy.patterns import Index, well_formed
 
 Outcome = Allow | Deny | NeedFacts
 _NONE = Plan()
-_RENEWALS = {"refresh": "connect", "sub_refresh": "subscribe"}
 
 
 class Decider:
@@ -52,7 +51,7 @@ class Decision(Inquiry):
             return self._service(request)
         if not request.user and (request.user is None or not self.by.guests):
             return self.deny("no_identity")
-        renewal = _RENEWALS.get(request.op)
+        renewal = request.renewed
         if renewal is not None:
             request = self.request = dataclasses.replace(request, op=renewal)
         if request.op == "connect":
