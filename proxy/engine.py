@@ -51,7 +51,7 @@ def ready(policy: Policy, variables: Mapping[str, str], before: Edition | None =
 
 
 class Listener(Protocol):
-    """Who has to know when the ground of decisions shifts; is told after it has, must be quick and must not raise."""
+    """Who has to know when the ground of decisions shifts; must be quick and must not raise."""
 
     def invalidated(self, topics: frozenset[str]) -> None:
         """Facts with these topics have changed."""
@@ -60,7 +60,7 @@ class Listener(Protocol):
         """Facts with these names may have changed."""
 
     def changed(self, differs: Callable[[str], bool]) -> None:
-        """Another policy is in force; `differs` tells of the id of a rule of the former whether what it allowed may be refused now."""
+        """Another policy comes into force at once; `differs` tells of a rule's id whether what the rule allowed may be refused by it."""
 
 
 class Engine:
@@ -135,9 +135,9 @@ class Engine:
         after = ready(policy, self._variables, before)
         if after.facts is not before.facts:
             await self._listen(after.facts)
+        self.listener.changed(changed(before.policy, policy))  # before it is, so that what was allowed by now counts as of the former
         self.edition = after
         self.gate.swap(policy, after.facts)
-        self.listener.changed(changed(before.policy, policy))
         retiring = asyncio.create_task(_retire(before, after))
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)

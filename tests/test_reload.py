@@ -19,10 +19,13 @@ from proxy.app import Service, create
 from proxy.cli.policies import usable
 from proxy.engine import Engine
 from proxy.errors import FactFault, SetupFault
+from proxy.grants.revocation import Revocation
+from proxy.policy.decision import Allow, Request
 from proxy.settings import Settings
 from proxy.stores import folder
 from proxy.stores.seal import SIGNATURE, sign
 from proxy.workers import Workers
+from tests.grants import scene
 from tests.identity.site import says, site
 from tests.test_app import API, HOOK, TOKEN, Caller, Centrifugo, living
 
@@ -260,6 +263,20 @@ async def test_an_application_that_the_policy_names_no_more_is_not_asked(path: P
     made = Engine(usable(path / "policies", quiet=True), variables(path), Unlimited(), None, lambda _request, _decision: None, ())
     with pytest.raises(FactFault, match="does not name it"):
         await made.forward("app", "/do", {})
+    await made.close()
+
+
+async def test_what_was_allowed_just_before_another_policy_is_asked_again_only_where_that_differs(path: Path) -> None:
+    made = Engine(usable(path / "policies", quiet=True), variables(path), Unlimited(), None, lambda _request, _decision: None, ())
+    made.listener = revocation = Revocation(made, scene.Centrifugo(), lambda: 0, 60, lambda _lag: None)
+    for channel in ("news:1", "chat:7"):
+        request = Request(op="subscribe", user="42", client="c1", channel=channel)
+        decision = await made.gate.decide(request)
+        assert isinstance(decision, Allow)
+        revocation.ledger.subscribed(request, decision, None)
+    (path / "policies" / "a.policy").write_text(POLICY.replace("allow subscribe; }", 'allow subscribe when vars.x == "2"; }'))
+    await made.take(usable(path / "policies", quiet=True))
+    assert (len(revocation.registry), len(revocation.redecision)) == (2, 1)
     await made.close()
 
 

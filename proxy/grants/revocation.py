@@ -55,7 +55,7 @@ class Revocation:
         self.redecision.ask(self.registry.by_rules(lambda rule: unit(rule) in units))
 
     def changed(self, differs: Callable[[str], bool]) -> None:
-        """Another policy is in force: what the rules allowed whose id satisfies `differs` may be refused now."""
+        """Another policy comes into force at once: what the rules allowed whose id satisfies `differs` may be refused then."""
         self.redecision.ask(self.registry.by_rules(differs))
 
     async def drain(self) -> None:
