@@ -29,10 +29,6 @@ _ASSERTIONS = frozenset(
     | {"maxLength", "maxProperties", "minContains", "minimum", "minItems", "minLength", "minProperties", "multipleOf", "pattern"}
     | {"required", "type", "uniqueItems", "$ref", "$dynamicRef"}
 )
-_NOTES = frozenset(
-    {"$anchor", "$comment", "$dynamicAnchor", "$id", "$schema", "$vocabulary", "contentEncoding", "contentMediaType", "default"}
-    | {"deprecated", "description", "example", "examples", "readOnly", "title", "writeOnly"}
-)
 _BINDING = _ONE | _SOME | _NAMED | _ASSERTIONS
 _FOLLOWED = 200
 """References of one schema that are followed; with more it counts as circular."""
@@ -176,8 +172,8 @@ def _circular(nested: Sequence[tuple[str, _Object]]) -> bool:
 
 
 def _check_words(place: str, schema: _Object) -> None:
-    """JSON Schema ignores what it does not know; a slip of the pen would then accept everything."""
-    for word in sorted(schema.keys() - _BINDING - _NOTES):
+    """JSON Schema ignores what it does not know; a slip of the pen would then accept everything. No annotation is near a keyword."""
+    for word in sorted(schema.keys() - _BINDING):
         near = [_FORMER[word]] if word in _FORMER else difflib.get_close_matches(word, sorted(_BINDING), n=1, cutoff=0.8)
         if near:
             raise BadSchema(f"{place}: there is no keyword {word!a}; did you mean {near[0]}?")
