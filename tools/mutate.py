@@ -396,9 +396,10 @@ def main() -> int:
     work = [mutant for file in files for mutant in mutants(file)]
     judge = Judge(work, given.jobs, given.quick, called(_early))
     code = int(pytest.main([*OPTIONS, *leave, *SUITE], plugins=[Steady(), judge]))
-    if code:
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):  # tests that fail with nothing changed are named and left out
         sys.stderr.write("the tests could not be collected: pytest --collect-only says why\n")
-    return code or report(work, judge.survivors, explained(files))
+        return code
+    return report(work, judge.survivors, explained(files))
 
 
 if __name__ == "__main__":
