@@ -47,6 +47,11 @@ class Request:
         """What a client prolongs; None for all else, also for a service that has a connection refreshed."""
         return RENEWALS.get(self.op) if self.service is None else None
 
+    @property
+    def operation(self) -> str:
+        """What rules are for, and see as `op`: what a client prolongs, if it does."""
+        return self.renewed or self.op
+
 
 FactKey = tuple[object, ...]
 """The fact's name, then its arguments in the order of its parameters."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 
 from proxy.policy.decision import OPERATIONS, Request
 from proxy.policy.operations import Failed
@@ -109,6 +110,11 @@ MAPS = frozenset(("labels", "headers", "tags"))
 NOTHING: Mapping[str, str] = {}
 
 
+def attribute(name: str) -> str:
+    """The attribute of the request in which a built-in name is read."""
+    return "operation" if name == "op" else name
+
+
 def sure(value: object, name: str) -> object:
     """The value of a name that this request may lack."""
     if value is None:
@@ -118,8 +124,9 @@ def sure(value: object, name: str) -> object:
 
 def reader(name: str) -> Callable[[Request], object]:
     """Reads a built-in name that is an attribute of the request."""
+    get = attrgetter(attribute(name))
     if name in MAPS:
-        return lambda request: getattr(request, name) or NOTHING
+        return lambda request: get(request) or NOTHING
     if BUILTINS[name].sure:
-        return lambda request: getattr(request, name)
-    return lambda request: sure(getattr(request, name), name)
+        return get
+    return lambda request: sure(get(request), name)

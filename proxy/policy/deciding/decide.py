@@ -4,8 +4,6 @@ Each step asks the compiled expressions; where one raises it is evaluated again,
 end the decision: the steps behind them are tried too, so that one answer names all that can still matter.
 """
 
-import dataclasses
-
 from proxy.policy.checking.plan import AnswerPlan, ConnectPlan, Plan, Plans, RulePlan
 from proxy.policy.deciding.context import LostFact, Missing
 from proxy.policy.deciding.evaluate import Statics, Watch
@@ -51,22 +49,19 @@ class Decision(Inquiry):
             return self._service(request)
         if not request.user and (request.user is None or not self.by.guests):
             return self.deny("no_identity")
-        renewal = request.renewed
-        if renewal is not None:
-            request = self.request = dataclasses.replace(request, op=renewal)
-        if request.op == "connect":
-            return self._connect(renewal=renewal is not None)
-        if request.op == "rpc":
+        operation = request.operation
+        if operation == "connect":
+            return self._connect(renewal=operation != request.op)
+        if operation == "rpc":
             return self._rpc(request)
-        return self._channel(request)
+        return self._channel(request.channel or "", operation)
 
-    def _channel(self, request: Request) -> Outcome:
-        channel = request.channel or ""
+    def _channel(self, channel: str, operation: str) -> Outcome:
         found = self.by.index.find(channel)
         if found is None:
             return self.deny("no_channel" if well_formed(channel) else "bad_channel")
         plans, self.vars = found
-        plan = plans.get(request.op)
+        plan = plans.get(operation)
         return self.deny("no_rule") if plan is None else settle(self, plan, grant)
 
     def _service(self, request: Request) -> Outcome:

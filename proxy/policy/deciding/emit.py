@@ -15,7 +15,7 @@ from proxy.policy.checking.flow import is_null
 from proxy.policy.checking.world import Binding, Book, Code
 from proxy.policy.deciding.context import argument
 from proxy.policy.deciding.weight import constant, weight
-from proxy.policy.names import BUILTINS, MAPS, NOTHING, sure
+from proxy.policy.names import BUILTINS, MAPS, NOTHING, attribute, sure
 from proxy.policy.reading import syntax
 from proxy.policy.types import BOOL, DOUBLE, INT, STRING, ListOf, MapOf, Record, Type, fitter
 
@@ -24,7 +24,7 @@ ALLOWED = (
     *(ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In),
     *(ast.Is, ast.IsNot, ast.BinOp, ast.Add, ast.IfExp, ast.Call, ast.Tuple, ast.List, ast.Dict, ast.GeneratorExp, ast.comprehension),
 )
-ATTRIBUTES = frozenset(BUILTINS) | {"lets", "payload", "fact"}
+ATTRIBUTES = frozenset(map(attribute, BUILTINS)) | {"lets", "payload", "fact"}
 _NUMBERS = (INT, DOUBLE)
 _COMPARE: Mapping[str, type[ast.cmpop]] = {
     "==": ast.Eq,
@@ -113,7 +113,7 @@ class Emitter:
 
     def _given(self, name: str) -> ast.expr:
         """What the request says, where it is sure to; an empty map or an error where it does not."""
-        read = _attribute("r", name)
+        read = _attribute("r", attribute(name))
         if name in MAPS:
             return ast.BoolOp(op=ast.Or(), values=[read, self.constant(NOTHING)])
         return read if BUILTINS[name].sure else self.call(sure, read, ast.Constant(value=name))
