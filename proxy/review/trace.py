@@ -183,7 +183,7 @@ def _matched(decider: Decider, request: Request) -> tuple[str, Mapping[str, str 
 
 def plan(decider: Decider, request: Request) -> Plan:
     """The plan that the decision on a request goes through, an empty one where it does not get so far."""
-    plans, op = decider.plans, request.renewed or request.op
+    plans, op = decider.plans, request.operation
     if request.service is not None:
         return plans.services.get(request.service, {}).get(op, Plan())
     if op == "connect":
