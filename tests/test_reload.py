@@ -94,6 +94,10 @@ class Unlimited:
         return True
 
 
+def engine(path: Path) -> Engine:
+    return Engine(usable(path / "policies", quiet=True), variables(path), Unlimited(), None, lambda _request, _decision: None, ())
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     (tmp_path / "policies").mkdir()
@@ -260,14 +264,14 @@ async def test_a_method_is_forwarded_to_an_application_for_as_long_as_the_policy
 
 
 async def test_an_application_that_the_policy_names_no_more_is_not_asked(path: Path) -> None:
-    made = Engine(usable(path / "policies", quiet=True), variables(path), Unlimited(), None, lambda _request, _decision: None, ())
+    made = engine(path)
     with pytest.raises(FactFault, match="does not name it"):
         await made.forward("app", "/do", {})
     await made.close()
 
 
 async def test_what_was_allowed_just_before_another_policy_is_asked_again_only_where_that_differs(path: Path) -> None:
-    made = Engine(usable(path / "policies", quiet=True), variables(path), Unlimited(), None, lambda _request, _decision: None, ())
+    made = engine(path)
     made.listener = revocation = Revocation(made, scene.Centrifugo(), lambda: 0, 60, lambda _lag: None)
     for channel in ("news:1", "chat:7"):
         request = Request(op="subscribe", user="42", client="c1", channel=channel)
