@@ -9,6 +9,7 @@ import gc
 import json
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -26,7 +27,7 @@ from bench.ratios import CONTROL, Findings, Interval, interval
 from bench.rounds import paired
 from bench.slices import Candidate, Rig
 from proxy import app, records
-from proxy.grants.grant import Grant
+from proxy.grants.grant import Grant, Key
 from proxy.grants.ledger import Ledger
 from proxy.grants.registry import Registry
 from proxy.grants.revocation import Ground, Revocation
@@ -76,6 +77,24 @@ class Prepared(Rig):
         return spent + time.thread_time_ns() - began
 
 
+class Turns:
+    """Rigs that take turns: one that ran for every second slice would find its memory warmer than what it is compared with."""
+
+    def __init__(self, rigs: Sequence[Rig]) -> None:
+        self.name = rigs[0].name
+        self._rigs = deque(rigs)
+
+    async def rehearse(self) -> None:
+        """Rehearse all."""
+        for rig in self._rigs:
+            await rig.rehearse()
+
+    async def slice(self) -> int:
+        """Have the next one time all requests."""
+        self._rigs.rotate()
+        return await self._rigs[0].slice()
+
+
 def registry(others: int = OTHERS) -> Findings:
     """Compare hooks whose subscriptions are noted with those of a service that notes none."""
     return uvloop.run(_registry(others))
@@ -85,18 +104,18 @@ async def _registry(others: int) -> Findings:
     made: list[Revocation] = []
     async with AsyncExitStack() as stack:
         with patch.object(app, "Revocation", _forgetful):
-            plain = await stack.enter_async_context(service.opened(_PLAIN))
+            plain, other = [await stack.enter_async_context(service.opened(_PLAIN)) for _ in range(2)]
         with patch.object(app, "Revocation", _kept(Revocation, made)):
             noting = await stack.enter_async_context(service.opened(_NEW))
         held = made[0].registry
         _fill(made[0].ledger, range(others))
-        new = [(asked["client"], asked["channel"]) for asked in map(service.asked, range(len(service.MEMBERS)))]
+        new = [(asked["user"], asked["client"], asked["channel"]) for asked in map(service.asked, range(len(service.MEMBERS)))]
 
         def leave() -> None:
             for key in new:
                 held.drop(key)
 
-        yardstick = Prepared(plain, _nothing, _nothing)
+        yardstick = Turns([Prepared(each, _nothing, _nothing) for each in (plain, other)])
         rigs = [
             Prepared(replace(plain, name=CONTROL), _nothing, _nothing),
             Prepared(noting, leave, made[0].ledger.write),
@@ -177,7 +196,7 @@ def _kept(kind: Callable[..., T], made: list[T]) -> Callable[..., T]:
     return make
 
 
-async def _measured(yardstick: Prepared, rigs: Sequence[Prepared], gated: Sequence[str]) -> Mapping[str, Interval]:
+async def _measured(yardstick: Prepared | Turns, rigs: Sequence[Prepared], gated: Sequence[str]) -> Mapping[str, Interval]:
     for rig in (yardstick, *rigs):
         await rig.rehearse()
         await rig.slice()
@@ -221,13 +240,13 @@ class _Holder:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    def hold(self, grant: Grant) -> None:
-        """Keep it."""
-        self._registry.hold(grant)
+    def hold(self, grants: Iterable[Grant]) -> None:
+        """Keep them."""
+        self._registry.hold(grants)
 
-    def release(self, holder: str, channel: str) -> None:
-        """Forget it."""
-        self._registry.release((holder, channel))
+    def release(self, key: Key) -> None:
+        """Forget one."""
+        self._registry.release(key)
 
 
 class _AtHand:

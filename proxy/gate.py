@@ -78,11 +78,11 @@ class Gate:
         barred: Collection[object] = (),
     ) -> None:
         self.policy, self.source, self._limits, self._shared = policy, source, limits, shared
-        self._watch, self._barred = watch, barred
+        self._watch, self.barred = watch, barred
 
     def now(self, request: Request) -> Allow | Deny | None:
         """The decision if all that it needs is at hand, facts and limits; else None, and nothing has happened."""
-        if self._barred and request.user in self._barred:
+        if self.barred and request.user in self.barred:
             return self._settled(request, self._kept_out())
         found = self.policy.decide(request, self.source)
         if found.__class__ is NeedFacts or (self._shared is not None and _limited(request, found)):
@@ -103,11 +103,12 @@ class Gate:
 
     def bars(self, user: str | None) -> bool:
         """Whether the user is kept out, whatever the policy says."""
-        return user in self._barred
+        return user in self.barred
 
-    def current(self, user: str | None, revision: str) -> bool:
-        """Whether an allowed decision of this revision about this user still counts: it may have been overtaken while it was made."""
-        return revision == self.policy.revision and not (self._barred and user in self._barred)
+    @property
+    def revision(self) -> str:
+        """That of the policy in force."""
+        return self.policy.revision
 
     def swap(self, policy: Policy, source: Source) -> None:
         """Decide by another policy and its facts from now on; a decision that is being made is finished by the one it began with."""

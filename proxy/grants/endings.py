@@ -6,7 +6,7 @@ repeated every second for so long.
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final, Protocol
 
@@ -77,25 +77,26 @@ class Endings:
         """
         key = grant.key
         if not grant.channel:
-            for other in self._registry.of_user(grant.user):
-                if other[0] == grant.holder and other != key:
-                    self.spare(other)
-        elif (grant.holder, "") in self._losses:
+            for other in self._registry.of_holder(grant.user, grant.holder):
+                if other.channel:
+                    self.spare(other.key)
+        elif (grant.user, grant.holder, "") in self._losses:
             return
         self._losses.setdefault(key, _Loss(grant=grant, cause_ms=cause_ms, final=final))
         self._due[key] = None
         self.idle.clear()
         self._wake.set()
 
-    def lift(self, grant: Grant) -> None:
-        """Stop what a new grant contradicts: its own end, and that of this user's tokens for the same, which it cannot be told from."""
+    def lift(self, grants: Iterable[Grant]) -> None:
+        """Stop what new grants contradict: their own end, and that of their user's tokens for the same, which they cannot be told from."""
         if not self._losses:
             return
-        own = grant.key
-        for key in {own, *self._registry.of_user(grant.user)}:
-            loss = self._losses.get(key)
-            if loss is not None and not loss.final and (key == own or (loss.grant.minted and key[1] == own[1])):
-                self.spare(key)
+        for grant in grants:
+            own = grant.key
+            for key in {own, *(other.key for other in self._registry.of_user(grant.user))}:
+                loss = self._losses.get(key)
+                if loss is not None and not loss.final and (key == own or (loss.grant.minted and loss.grant.channel == grant.channel)):
+                    self.spare(key)
 
     def spare(self, key: Key) -> None:
         """Stop ending it: it is allowed again, or ends with something else."""
@@ -162,10 +163,9 @@ class Endings:
         if grant.channel:
             return Command(method="unsubscribe", params={**params, "channel": grant.channel})
         if grant.minted:
-            params["whitelist"] = [key[0] for key in self._registry.of_user(user) if self._stays(key)]
+            params["whitelist"] = [each.holder for each in self._registry.of_user(user) if self._stays(each)]
         return Command(method="disconnect", params={**params, "disconnect": _FORBIDDEN})
 
-    def _stays(self, key: Key) -> bool:
+    def _stays(self, grant: Grant) -> bool:
         """Whether it is a connection that a hook allowed and nothing took away."""
-        grant = self._registry.get(key)
-        return not key[1] and key not in self._losses and grant is not None and not grant.minted
+        return not grant.channel and not grant.minted and grant.key not in self._losses

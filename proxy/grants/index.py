@@ -1,67 +1,56 @@
-"""From something that grants share to their keys."""
+"""From the topics that grants rest on to those grants."""
 
-from collections.abc import Hashable, Iterable
-from typing import Final, Generic, TypeVar
+from typing import Final, TypeAlias
+
+from proxy.grants.grant import Grant
 
 MANY: Final = 16
-"""So many keys under a value are a set; fewer are a list, since a set of two takes more room than all else about them."""
+"""So many grants at a place are a set; fewer are a list, since a set of two takes more room than all else about them."""
 
-_SEVERAL: Final = (list, set)
-
-_At = TypeVar("_At", bound=Hashable)
-_Key = TypeVar("_Key", bound=Hashable)
+_Place: TypeAlias = Grant | list[Grant] | set[Grant]
 
 
-class Index(Generic[_At, _Key]):
-    """Many keys under each value, most of which have one or a few. No key is None, or a list or set."""
+class Index:
+    """Many grants under each name, most of which have one or a few."""
 
-    __slots__ = ("_keys",)
+    __slots__ = ("_places",)
 
     def __init__(self) -> None:
-        self._keys: dict[_At, _Key | list[_Key] | set[_Key]] = {}
+        self._places: dict[str, _Place] = {}
 
-    def add(self, places: Iterable[_At], key: _Key) -> None:
-        """Put `key` under each of these; it may stand there already only if it was put there last."""
-        keys = self._keys
-        for at in places:
-            found = keys.setdefault(at, key)
-            if found is key:
-                continue
-            if isinstance(found, list):
-                if found[-1] is not key:
-                    found.append(key)
-                    if len(found) == MANY:
-                        keys[at] = set(found)
-            elif isinstance(found, set):
-                found.add(key)
-            else:
-                keys[at] = [found, key]
+    def add(self, name: str, grant: Grant) -> None:
+        """Put a grant there; it may be there already only if it was put there last."""
+        found = self._places.setdefault(name, grant)
+        if found is grant:
+            return
+        if isinstance(found, set):
+            found.add(grant)
+        elif isinstance(found, list):
+            if found[-1] is not grant:
+                found.append(grant)
+                if len(found) == MANY:
+                    self._places[name] = set(found)
+        else:
+            self._places[name] = [found, grant]
 
-    def discard(self, places: Iterable[_At], key: _Key) -> None:
-        """Take `key` from under each of these where it is."""
-        keys = self._keys
-        for at in places:
-            found = keys.get(at)
-            if isinstance(found, list):
-                if key in found:
-                    found.remove(key)
-                    if len(found) == 1:
-                        keys[at] = found[0]
-            elif isinstance(found, set):
-                found.discard(key)
-                if not found:
-                    del keys[at]
-            elif found == key:
-                del keys[at]
+    def discard(self, name: str, grant: Grant) -> None:
+        """Take a grant from there if it is there."""
+        found = self._places.get(name)
+        if isinstance(found, set):
+            found.discard(grant)
+            if not found:
+                del self._places[name]
+        elif isinstance(found, list):
+            if grant in found:
+                found.remove(grant)
+                if len(found) == 1:
+                    self._places[name] = found[0]
+        elif found is grant:
+            del self._places[name]
 
-    def get(self, at: _At) -> tuple[_Key, ...]:
-        """Give the keys under `at`, as they are now."""
-        found = self._keys.get(at)
+    def get(self, name: str) -> tuple[Grant, ...]:
+        """Give the grants that are there now."""
+        found = self._places.get(name)
         if found is None:
             return ()
-        return tuple(found) if isinstance(found, _SEVERAL) else (found,)
-
-    def first(self, at: _At) -> _Key | None:
-        """Give one of the keys under `at`, whichever; None where there is none."""
-        found = self._keys.get(at)
-        return next(iter(found)) if isinstance(found, _SEVERAL) else found
+        return (found,) if isinstance(found, Grant) else tuple(found)

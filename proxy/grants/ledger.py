@@ -1,37 +1,40 @@
 """Writes down what hooks and token endpoints allow, so that it can be taken back."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol, TypeAlias
 
-from proxy.grants.grant import TOKEN, Grant, More, topics
-from proxy.policy.decision import Allow, Request
+from proxy.grants.grant import TOKEN, Grant, Key, More, topics
+from proxy.policy.decision import Allow, FactKey, Known, Lost, Request
 from proxy.wire.write import dump
 
 LARGEST: Final = 2048
 """Characters of a payload that is kept with its grant; what is longer is not there when the grant is decided again."""
 
-TOGETHER: Final = 64
-"""Subscriptions that are written down at a time: for one alone, the processor has to fetch all that writing it down takes once more."""
+TOGETHER: Final = 128
+"""Grants that are written down at a time: for one alone, the processor has to fetch all that writing it down takes once more."""
 
 WITHIN_S: Final = 0.02
 """Seconds until they are written down if fewer come."""
 
-_Note: TypeAlias = tuple[str, Request, Allow, int | None, int | None, More | None]
+_FIRST_OR_LAST: Final = (1, TOGETHER)
+
+_Note: TypeAlias = tuple[Grant, Mapping[FactKey, Known | Lost], object]
+"""A grant, the facts that its topics are those of, and its `meta` if that is yet to be written as JSON."""
 
 
 class Holder(Protocol):
     """Who keeps grants."""
 
-    def hold(self, grant: Grant) -> None:
-        """Keep a new grant."""
+    def hold(self, grants: Iterable[Grant]) -> None:
+        """Keep new grants."""
 
-    def release(self, holder: str, channel: str) -> None:
+    def release(self, key: Key) -> None:
         """Forget a grant that has ended."""
 
 
 class Ledger:
-    """Makes grants of decisions, of subscriptions `TOGETHER`.
+    """Makes grants of decisions, `TOGETHER` of them; `write` has those held that wait.
 
     `reads` gives the names that the rules in force for an operation (`connect` or `subscribe`) may look at: of a request, headers and
     payload are kept only if they are among them.
@@ -41,45 +44,67 @@ class Ledger:
         self._holder = holder
         self._reads = reads
         self._notes: list[_Note] = []
+        self._timed = False
 
     def connected(self, request: Request, allow: Allow, end_s: int | None) -> None:
         """Note a connection that was allowed or prolonged until `end_s`, with the subscriptions it came with."""
-        self.write()
         self._connection(request.client or "", request, allow, end_s)
 
     def subscribed(self, request: Request, allow: Allow, end_s: int | None) -> None:
         """Note a subscription that was allowed or prolonged until `end_s`."""
+        # made here and by places, because every hook does it
+        user, channel, now_ms = request.user or "", request.channel or "", request.timestamp_ms or 0
         more = None if request.data is None else self._more(request, "subscribe")
-        if not self._notes:
-            asyncio.get_running_loop().call_later(WITHIN_S, self.write)
-        self._notes.append((request.client or "", request, allow, end_s, None, more))
-        if len(self._notes) >= TOGETHER:
-            self.write()
+        grant = Grant(request.client or "", user, channel, allow.rule, allow.revision, end_s, now_ms, now_ms, request.transport, more)
+        self._notes.append((grant, allow.facts, request.meta))
+        if len(self._notes) in _FIRST_OR_LAST:
+            self._look()
 
     def minted(self, request: Request, allow: Allow, token: str, usable_s: int, end_s: int | None) -> None:
         """Note a token: its `jti`, until when it can be used, and when what it opens ends, in epoch seconds."""
-        self.write()
         if request.channel is None:
             self._connection(TOKEN + token, request, allow, end_s, usable_s)
         else:
-            self._holder.hold(_grant(TOKEN + token, request, allow, end_s, usable_s, None))
+            self._note(_grant(TOKEN + token, request, allow, end_s, usable_s), allow.facts, _json(request.meta))
 
-    def ended(self, client: str, channel: str) -> None:
+    def ended(self, user: str, client: str, channel: str) -> None:
         """Note that a connection (channel `""`) or a subscription was not prolonged."""
-        self.write()
-        self._holder.release(client, channel)
+        self._holder.release((user, client, channel))
 
     def write(self) -> None:
-        """Make the grants of all that was noted; whoever looks for grants has it done first."""
+        """Have all held that was noted; whoever looks for grants has it done first."""
         notes, self._notes = self._notes, []
-        for note in notes:
-            self._holder.hold(_grant(*note))
+        if not notes:
+            return
+        for grant, facts, meta in notes:
+            grant.topics = topics(facts.values())
+            if meta is not None:
+                grant.meta = dump(meta).decode()
+        self._holder.hold([grant for grant, _, _ in notes])
 
     def _connection(self, holder: str, request: Request, allow: Allow, end_s: int | None, usable_s: int | None = None) -> None:
-        self._holder.hold(_grant(holder, request, allow, end_s, usable_s, self._more(request, "connect")))
+        meta = _json(request.meta)
+        self._note(_grant(holder, request, allow, end_s, usable_s, self._more(request, "connect")), allow.facts, meta)
         for channel, found in (allow.channels or {}).items():
-            asked = Request(op="subscribe", user=request.user, channel=channel, meta=request.meta, timestamp_ms=request.timestamp_ms)
-            self._holder.hold(_grant(holder, asked, found, None, usable_s, None))  # it ends with the connection
+            asked = Request(op="subscribe", user=request.user, channel=channel, timestamp_ms=request.timestamp_ms)
+            self._note(_grant(holder, asked, found, None, usable_s), found.facts, meta)  # it ends with the connection
+
+    def _note(self, grant: Grant, facts: Mapping[FactKey, Known | Lost], meta: str | None) -> None:
+        grant.meta = meta
+        self._notes.append((grant, facts, None))
+        self._look()
+
+    def _look(self) -> None:
+        """Have what waits written down at once if it is enough, else in time."""
+        if len(self._notes) >= TOGETHER:
+            self.write()
+        elif not self._timed:
+            self._timed = True
+            asyncio.get_running_loop().call_later(WITHIN_S, self._time_out)
+
+    def _time_out(self) -> None:
+        self._timed = False
+        self.write()
 
     def _more(self, request: Request, operation: str) -> More:
         read = self._reads(operation)
@@ -92,21 +117,22 @@ class Ledger:
         )
 
 
-def _grant(holder: str, request: Request, allow: Allow, end_s: int | None, usable_s: int | None, more: More | None) -> Grant:
+def _grant(holder: str, request: Request, allow: Allow, end_s: int | None, usable_s: int | None, more: More | None = None) -> Grant:
     now_ms = request.timestamp_ms or 0
-    meta = None if request.meta is None else dump(request.meta).decode()
     return Grant(
-        holder,
-        request.user or "",
-        request.channel or "",
-        allow.rule,
-        allow.revision,
-        topics(allow.facts.values()),
-        end_s,
-        now_ms,
-        now_ms,
-        request.transport,
-        meta,
-        usable_s,
-        more,
+        holder=holder,
+        user=request.user or "",
+        channel=request.channel or "",
+        rule=allow.rule,
+        revision=allow.revision,
+        end_s=end_s,
+        since_ms=now_ms,
+        decided_ms=now_ms,
+        transport=request.transport,
+        more=more,
+        usable_s=usable_s,
     )
+
+
+def _json(meta: object) -> str | None:
+    return None if meta is None else dump(meta).decode()

@@ -72,7 +72,7 @@ class Mirror:
         self,
         estates: Estates,
         registry: Registry,
-        ask: Callable[[Iterable[Key]], int],
+        ask: Callable[[Iterable[Grant]], int],
         adopting: Callable[[], Awaitable[None]],
         clock: Callable[[], int],
     ) -> None:
@@ -134,7 +134,7 @@ class Mirror:
             return
         if await self._estates.live(anew=self._anew):
             self._anew = False
-            self._changed.update(dict.fromkeys(self._registry.keys()))
+            self._changed.update(dict.fromkeys(grant.key for grant in self._registry))
         self._due_s = loop.time() + BEAT_S
 
     async def _write(self) -> None:
@@ -171,9 +171,8 @@ class Mirror:
         now_s = self._clock() // 1000
         grants = [grant for grant in map(_read, page.values()) if grant and (grant.end_s is None or grant.end_s > now_s)]
         new = [grant for grant in grants if self._registry.get(grant.key) is None]
-        for grant in new:
-            self._registry.hold(grant)
-        self._ask(grant.key for grant in new)
+        self._registry.hold(new)
+        self._ask(new)
         self.adopted += len(new)
         return len(new)
 

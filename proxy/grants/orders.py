@@ -1,6 +1,7 @@
 """What backends order about people and tokens, whatever the policy says of them."""
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final
 
 from proxy.grants.blocks import Blocks, Store
@@ -53,9 +54,8 @@ class Orders:
         self._blocks.add(block)
         if block.user not in self._blocks:
             return
-        for key in self._registry.of_user(block.user):
-            grant = self._registry.get(key)
-            if grant is not None and not grant.channel:
+        for grant in self._registry.of_user(block.user):
+            if not grant.channel:
                 self._endings.end(grant, self._clock())  # after the block, what is allowed anew lifts it
         usable_s = block.since_s + self._token_ttl_s
         if usable_s > self._clock() // 1000:
@@ -80,19 +80,18 @@ class Orders:
 
     def outdate(self, user: str, before_ms: int, channel: str | None) -> None:
         """End what tokens of a user give that were minted before then (epoch milliseconds), on one channel or altogether."""
-        for key in self._registry.of_user(user):
-            grant = self._registry.get(key)
-            if grant is not None and grant.minted and grant.since_ms <= before_ms and channel in (None, grant.channel):
+        for grant in self._registry.of_user(user):
+            if grant.minted and grant.since_ms <= before_ms and channel in (None, grant.channel):
                 self._end(grant)
 
     def connections(self, user: str | None) -> Sequence[Connection]:
         """Give the connections of a user, or of everybody: at most `LISTED`, and of tokens none, since they have no client."""
-        keys = self._registry.of_user(user) if user is not None else self._registry.keys()
-        found = (self._registry.get(key) for key in keys if not key[1] and not key[0].startswith(TOKEN))
-        return [self._connection(grant) for grant, _ in zip((grant for grant in found if grant), range(LISTED), strict=False)]
+        grants = iter(self._registry) if user is None else self._registry.of_user(user)
+        found = (grant for grant in grants if not grant.channel and not grant.holder.startswith(TOKEN))
+        return [self._connection(grant) for grant in islice(found, LISTED)]
 
     def _connection(self, grant: Grant) -> Connection:
-        channels = (key[1] for key in self._registry.of_user(grant.user) if key[0] == grant.holder and key[1])
+        channels = (other.channel for other in self._registry.of_holder(grant.user, grant.holder) if other.channel)
         return Connection(
             client=grant.holder,
             user=grant.user,

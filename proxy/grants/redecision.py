@@ -1,7 +1,7 @@
 """Decides grants again when something that they rest on has changed, and has those ended that are allowed no more."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from itertools import islice
 from typing import Final, Protocol
@@ -31,8 +31,13 @@ class Decider(Protocol):
     async def decide(self, request: Request) -> Allow | Deny:
         """Decide one request; a renewal takes nothing from the limit of its rule."""
 
-    def current(self, user: str | None, revision: str) -> bool:
-        """Whether an allowed decision of this revision about this user still counts."""
+    @property
+    def revision(self) -> str:
+        """That of the policy in force."""
+
+    @property
+    def barred(self) -> Collection[object]:
+        """The users that are kept out whatever the policy says."""
 
 
 class Redecision:
@@ -53,28 +58,34 @@ class Redecision:
         self._grace_ms = grace_s * 1000
         self._waiting: dict[Key, int] = {}
         self._undecided: dict[Key, tuple[int, int]] = {}
+        self._asking: set[Key] = set()
         self._wake = asyncio.Event()
 
     def __len__(self) -> int:
         """Give how many wait to be asked."""
         return len(self._waiting) + len(self._undecided)
 
-    def hold(self, grant: Grant) -> None:
-        """Keep a new grant; if its ground shifted while it was being decided, it is asked again at once."""
-        self._endings.lift(grant)
-        if not (self._registry.hold(grant) and self._gate.current(grant.user, grant.revision)):
-            self.ask((grant.key,))
+    def hold(self, grants: Iterable[Grant]) -> None:
+        """Keep new grants; those whose ground shifted while they were being decided are asked again at once."""
+        self._endings.lift(grants)
+        shifted = self._registry.hold(grants)
+        revision, barred = self._gate.revision, self._gate.barred or ()
+        shifted += [grant for grant in grants if grant.revision != revision or grant.user in barred]
+        if self._asking:
+            self._asking.difference_update(grant.key for grant in grants)
+        if shifted:
+            self.ask(shifted)
 
-    def release(self, holder: str, channel: str) -> None:
+    def release(self, key: Key) -> None:
         """Forget a grant that was not prolonged."""
-        self._registry.release((holder, channel))
+        self._registry.release(key)
 
-    def ask(self, keys: Iterable[Key]) -> int:
+    def ask(self, grants: Iterable[Grant]) -> int:
         """Have grants asked again, for a cause that happened now; gives their number."""
         now_ms = self._clock()
         before = len(self._waiting)
-        for key in keys:
-            self._waiting.setdefault(key, now_ms)
+        for grant in grants:
+            self._waiting.setdefault(grant.key, now_ms)
         if self._waiting:
             self.idle.clear()
             self._wake.set()
@@ -106,17 +117,20 @@ class Redecision:
             return
         self.asked += 1
         now_ms = self._clock()
+        self._asking.add(key)
         decision = await self._gate.decide(grant.request(now_ms))
-        if self._registry.get(key) is grant:  # else it ended or was renewed, and was decided for that
+        held = self._registry.get(key)  # before it is looked whether it was renewed, since that may only have been noted yet
+        if key in self._asking and held is grant:  # else it ended or was renewed, and was decided for that
             self._settle(grant, decision, cause_ms, now_ms)
+        self._asking.discard(key)
 
     def _settle(self, grant: Grant, decision: Allow | Deny, cause_ms: int, now_ms: int) -> None:
         if isinstance(decision, Allow):
             self._undecided.pop(grant.key, None)
-            self._endings.lift(grant)
+            self._endings.lift((grant,))
             # not through `hold`: what changed meanwhile waits already
             rests = topics(decision.facts.values())
-            self._registry.hold(replace(grant, rule=decision.rule, revision=decision.revision, topics=rests, decided_ms=now_ms))
+            self._registry.hold([replace(grant, rule=decision.rule, revision=decision.revision, topics=rests, decided_ms=now_ms)])
             return
         if decision.reason in UNDECIDED:
             _, since_ms = self._undecided.setdefault(grant.key, (cause_ms, now_ms))

@@ -8,6 +8,7 @@ from sys import intern
 from typing import Final
 
 from proxy.grants.grant import TOKEN, Grant, Key
+from proxy.grants.holdings import Holdings
 from proxy.grants.index import Index
 
 SLACK_S: Final = 120
@@ -23,7 +24,7 @@ RECENT_S: Final = 60
 class Registry:
     """Grants by key, found by user and topic. `clock` gives epoch milliseconds.
 
-    At most `most` are kept. Above that the oldest are forgotten, counted in `evicted`: they live on until their leases end, but no change
+    About `most` are kept. Above that the oldest are forgotten, counted in `evicted`: they live on until their leases end, but no change
     can take them back before.
     """
 
@@ -35,11 +36,10 @@ class Registry:
         """Has those grants held that were only noted yet; called before anything is looked for."""
         self._clock = clock
         self._most = most
-        self._grants: dict[Key, Grant] = {}
-        self._users: Index[str, Key] = Index()
-        self._topics: Index[str, Key] = Index()
-        self._tokens: dict[str, Key] = {}
-        self._ends: defaultdict[int, list[Key]] = defaultdict(list)
+        self._grants = Holdings()
+        self._topics = Index()
+        self._tokens: dict[str, Grant] = {}
+        self._ends: defaultdict[int, set[Grant]] = defaultdict(set)
         self._dropped: dict[str, int] = {}
         self._drops: deque[tuple[int, str]] = deque()
         self._doubted_ms = -1
@@ -49,78 +49,77 @@ class Registry:
         self.catch_up()
         return len(self._grants)
 
+    def __iter__(self) -> Iterator[Grant]:
+        """Give all grants, as they are now."""
+        self.catch_up()
+        return iter(tuple(self._grants))
+
     def get(self, key: Key) -> Grant | None:
         """Give the grant of a key."""
         self.catch_up()
         return self._grants.get(key)
 
-    def hold(self, grant: Grant) -> bool:
-        """Keep a grant in place of an earlier one of its key; False if a fact that it rests on was invalidated since it was loaded."""
-        key = grant.key
-        if self.changed is not None:
-            self.changed(key)
-        before = self._grants.get(key)
-        if before is None:
-            self._add(key, grant)
-        elif before.topics == grant.topics and before.user == grant.user:
-            self._replace(key, before, grant)
-        else:
-            self.drop(key)
-            self._add(key, grant)
-        return grant.decided_ms > self._doubted_ms and (not self._dropped or self._current(grant))
+    def hold(self, grants: Iterable[Grant]) -> list[Grant]:
+        """Keep these, each renewing an earlier one of its key; gives those that rest on a fact that was invalidated since it was loaded."""
+        stale = []
+        for grant in grants:
+            if self.changed is not None:
+                self.changed(grant.key)
+            held = self._grants.place(grant)
+            if held is grant:
+                self._add(grant)
+            elif held.topics == grant.topics:
+                self._renew(held, grant)
+            else:
+                self._remove(held)
+                self._add(self._grants.place(grant))
+            if grant.decided_ms <= self._doubted_ms or (self._dropped and not self._current(grant)):
+                stale.append(grant)
+        if len(self._grants) > self._most:
+            self._evict()
+        return stale
 
     def drop(self, key: Key) -> None:
         """Forget a grant."""
-        self.catch_up()
-        grant = self._grants.pop(key, None)
-        if grant is None:
-            return
-        if self.changed is not None:
-            self.changed(key)
-        if self._tokens.get(grant.holder) == key:
-            del self._tokens[grant.holder]
-        self._users.discard((grant.user,), key)
-        self._topics.discard(grant.topics, key)
+        grant = self.get(key)
+        if grant is not None:
+            self._remove(grant)
 
     def release(self, key: Key) -> None:
         """Forget what has ended: a grant, and with a connection its subscriptions."""
         grant = self.get(key)
         if grant is None:
             return
-        self.drop(key)
-        if not key[1]:
-            for other in self.of_user(grant.user):
-                if other[0] == key[0]:
-                    self.drop(other)
-
-    def keys(self) -> Iterator[Key]:
-        """Give all keys, as they are now."""
-        self.catch_up()
-        yield from tuple(self._grants)
+        for each in (grant,) if grant.channel else self._grants.of_holder(grant.user, grant.holder):
+            self._remove(each)
 
     def of_token(self, token: str) -> Grant | None:
-        """Give what the token with this `jti` grants."""
+        """Give what the token with this `jti` grants, of a connection's that of the connection."""
         self.catch_up()
-        key = self._tokens.get(TOKEN + token)
-        return None if key is None else self._grants.get(key)
+        return self._tokens.get(TOKEN + token)
 
-    def of_user(self, user: str) -> tuple[Key, ...]:
+    def of_holder(self, user: str, holder: str) -> tuple[Grant, ...]:
+        """Give the grants of a client or token of a user."""
+        self.catch_up()
+        return self._grants.of_holder(user, holder)
+
+    def of_user(self, user: str) -> tuple[Grant, ...]:
         """Give the grants of a user."""
         self.catch_up()
-        return self._users.get(user)
+        return self._grants.of_user(user)
 
-    def by_rules(self, changed: Callable[[str], bool]) -> tuple[Key, ...]:
+    def by_rules(self, changed: Callable[[str], bool]) -> tuple[Grant, ...]:
         """Give the grants of the rules whose id satisfies `changed`."""
         self.catch_up()
         known = cache(changed)  # rules are few, and grants are many
-        return tuple(key for key, grant in self._grants.items() if known(grant.rule))
+        return tuple(grant for grant in self._grants if known(grant.rule))
 
-    def resting_on(self, topics: Iterable[str]) -> tuple[Key, ...]:
+    def resting_on(self, topics: Iterable[str]) -> tuple[Grant, ...]:
         """Give the grants that rest on facts of these topics, once each, and remember that those were invalidated now."""
         self.catch_up()
         now_ms = self._clock()
         self._forget(now_ms)
-        found: dict[Key, None] = {}
+        found: dict[Grant, None] = {}
         for topic in topics:
             self._note(topic, now_ms)
             found.update(dict.fromkeys(self._topics.get(topic)))
@@ -134,59 +133,46 @@ class Registry:
     def expire(self) -> int:
         """Forget the grants that ended more than `SLACK_S` ago and give their number."""
         self.catch_up()
-        now_s = self._clock() // 1000
-        gone = 0
+        before, now_s = len(self._grants), self._clock() // 1000
         for step in [step for step in self._ends if (step + 1) * STEP_S + SLACK_S <= now_s]:
-            for key in self._ends.pop(step):
-                grant = self._grants.get(key)
-                # it may have been prolonged since, and stands under another step then
-                if grant is not None and grant.end_s is not None and grant.end_s // STEP_S == step:
-                    self.release(key)
-                    gone += 1
-        return gone
+            for grant in self._ends.pop(step):
+                self.release(grant.key)
+        return before - len(self._grants)
 
-    def _add(self, key: Key, grant: Grant) -> None:
-        if len(self._grants) >= self._most:
-            self._evict()
-        beside = self._users.first(grant.user)
-        if beside is not None:
-            key = self._shared(key, grant, self._grants[beside])
+    def _add(self, grant: Grant) -> None:
         if grant.transport is not None:
             grant.transport = intern(grant.transport)
-        self._grants[key] = grant
-        self._users.add((grant.user,), key)
-        self._topics.add(grant.topics, key)
+        for topic in grant.topics:
+            self._topics.add(topic, grant)
         if grant.usable_s is not None:
-            self._tokens.setdefault(grant.holder, key)  # of a connection's token, that of the connection, which comes first
+            self._tokens.setdefault(grant.holder, grant)  # of a connection's token, that of the connection, which comes first
         if grant.end_s is not None:
-            self._ends[grant.end_s // STEP_S].append(key)
+            self._ends[grant.end_s // STEP_S].add(grant)
 
-    @staticmethod
-    def _shared(key: Key, grant: Grant, other: Grant) -> Key:
-        """Let a grant and its key refer to what another grant of its user has, instead of to equal copies."""
-        grant.user = other.user
-        if other.meta == grant.meta:
-            grant.meta = other.meta
-        if other.topics == grant.topics:
-            grant.topics = other.topics
-        if other.holder != grant.holder:
-            return key
-        grant.holder = other.holder
-        return grant.key
+    def _renew(self, grant: Grant, later: Grant) -> None:
+        self._forget_end(grant)
+        grant.renew(later)
+        if grant.end_s is not None:
+            self._ends[grant.end_s // STEP_S].add(grant)
 
-    def _replace(self, key: Key, before: Grant, grant: Grant) -> None:
-        grant.holder, grant.user, grant.channel, grant.topics = before.holder, before.user, before.channel, before.topics
-        grant.transport = before.transport if before.transport == grant.transport else grant.transport
-        grant.meta = before.meta if before.meta == grant.meta else grant.meta
-        self._grants[key] = grant
-        end_s = grant.end_s
-        if end_s is not None and (before.end_s is None or end_s // STEP_S != before.end_s // STEP_S):
-            self._ends[end_s // STEP_S].append(key)
+    def _remove(self, grant: Grant) -> None:
+        if self.changed is not None:
+            self.changed(grant.key)
+        self._grants.remove(grant)
+        for topic in grant.topics:
+            self._topics.discard(topic, grant)
+        if self._tokens.get(grant.holder) is grant:
+            del self._tokens[grant.holder]
+        self._forget_end(grant)
+
+    def _forget_end(self, grant: Grant) -> None:
+        if grant.end_s is not None:
+            self._ends[grant.end_s // STEP_S].discard(grant)
 
     def _evict(self) -> None:
-        # several at once, because finding the first key of a dictionary costs as much as keys were taken from its front
-        for key in list(islice(self._grants, self._most // 64 + 1)):
-            self.drop(key)
+        # several at once, because finding the first of a dictionary costs as much as were taken from its front
+        for grant in list(islice(self._grants, len(self._grants) - self._most + self._most // 64)):
+            self._remove(grant)
             self.evicted += 1
 
     def _current(self, grant: Grant) -> bool:

@@ -14,8 +14,8 @@ Clock: TypeAlias = Callable[[], int]
 Watch: TypeAlias = Callable[[Request, Allow | Deny], None]
 """Is told of a decision; never raises and never waits."""
 
-Renewed: TypeAlias = tuple[str, str]
-"""A client and, for a subscription, its channel: what is prolonged."""
+Renewed: TypeAlias = tuple[str, str, str]
+"""A user, a client and, for a subscription, its channel: what is prolonged."""
 
 
 class Decider(Protocol):
@@ -60,7 +60,7 @@ class Ledger(Protocol):
     def subscribed(self, request: Request, allow: Allow, end_s: int | None) -> None:
         """A subscription was allowed or prolonged."""
 
-    def ended(self, client: str, channel: str) -> None:
+    def ended(self, user: str, client: str, channel: str) -> None:
         """A connection (channel `""`) or a subscription was not prolonged."""
 
 

@@ -26,7 +26,7 @@ class Refresh:
     async def __call__(self, request: RefreshRequest, headers: Mapping[str, str] | None) -> RefreshReply:
         """Answer the hook; `headers` is None when a credential is repeated, which ends the connection."""
         if headers is None:
-            self._renewals.ended((request.client, ""))
+            self._renewals.ended((request.user, request.client, ""))
             return Expired()
         asked = Request(
             op="refresh",
@@ -40,14 +40,14 @@ class Refresh:
         if isinstance(person, Refusal) or (person and person.user != request.user):
             return self._disowned(request, asked, person)
         if person is None:
-            return _reply(await self._renewals.decide((request.client, ""), asked))
+            return _reply(await self._renewals.decide((request.user, request.client, ""), asked))
         meta = None if person.meta is None or person.meta == request.meta else dict(person.meta)
         asked.meta = request.meta if meta is None else meta
-        return _reply(await self._renewals.decide((request.client, ""), asked, person), meta)
+        return _reply(await self._renewals.decide((request.user, request.client, ""), asked, person), meta)
 
     def undecided(self, request: RefreshRequest) -> RefreshReply:
         """Answer without a decision, because there is too much to do or something failed."""
-        return _reply(self._renewals.undecided((request.client, "")))
+        return _reply(self._renewals.undecided((request.user, request.client, "")))
 
     def _disowned(self, request: RefreshRequest, asked: Request, found: Person | Refusal) -> RefreshReply:
         """The credential counts no longer or belongs to somebody else, or nobody can say."""
@@ -55,7 +55,7 @@ class Refresh:
         self._watch(asked, Deny(reason=refusal.reason, detail=refusal.detail))
         if refusal.reason == "fact_error":
             return self.undecided(request)
-        self._renewals.ended((request.client, ""))
+        self._renewals.ended((request.user, request.client, ""))
         return Expired()
 
 

@@ -22,11 +22,11 @@ class SubRefresh:
             transport=request.transport,
             meta=request.meta,
         )
-        return _reply(await self._renewals.decide((request.client, request.channel), asked))
+        return _reply(await self._renewals.decide((request.user, request.client, request.channel), asked))
 
     def undecided(self, request: SubRefreshRequest) -> SubRefreshReply:
         """Answer without a decision, because there is too much to do or something failed."""
-        return _reply(self._renewals.undecided((request.client, request.channel)))
+        return _reply(self._renewals.undecided((request.user, request.client, request.channel)))
 
 
 def _reply(prolonged: Prolonged | None) -> SubRefreshReply:

@@ -133,8 +133,10 @@ class Scene:
         made = {"end_s": None, "since_ms": since_ms, "decided_ms": since_ms, "topics": rests, **more}
         made = {"revision": self.gate.policy.revision, **made}
         grant = Grant(holder=holder, user=user, channel=channel, rule=rule, **made)  # type: ignore[arg-type]  # as the callers give it
-        self.redecision.hold(grant)
-        return grant
+        self.redecision.hold([grant])
+        held = self.registry.get(grant.key)
+        assert held
+        return held
 
     def invalidate(self, *names: str) -> None:
         """These topics changed."""

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -60,7 +61,7 @@ async def test_a_token_is_ended_until_nobody_can_use_it_sparing_connections_that
         scene.clock.now += 60_000
         await scene.until(lambda: not len(scene.endings))
     assert {"method": "disconnect", "user": "42", "whitelist": ["c1"], "disconnect": DISCONNECT} in scene.centrifugo.sent
-    assert scene.registry.of_user("42") == (("c1", ""),)
+    assert [grant.key for grant in scene.registry.of_user("42")] == [("42", "c1", "")]
 
 
 async def test_a_subscription_token_is_ended_on_its_channel_alone() -> None:
@@ -136,7 +137,7 @@ async def test_a_new_grant_stops_the_end_of_what_it_replaces_and_of_tokens_for_t
     connection = scene.token("42")
     for lost in (subscription, token, connection):
         scene.endings.end(lost, scene.clock.now)
-    scene.redecision.hold(subscription)
+    scene.redecision.hold([replace(subscription)])
     assert len(scene.endings) == 1
     scene.endings.end(connection, scene.clock.now)
     assert len(scene.endings) == 1
@@ -148,7 +149,7 @@ async def test_what_is_spared_while_it_is_being_ended_is_kept() -> None:
     async with scene.running():
         scene.endings.end(grant, scene.clock.now)
         await scene.centrifugo.heard(1)
-        scene.redecision.hold(grant)
+        scene.redecision.hold([replace(grant)])
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert scene.registry.get(grant.key) is grant

@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -120,7 +121,7 @@ async def test_a_revoked_token_is_ended_even_if_its_user_gets_another() -> None:
     assert desk.orders.revoke(token.holder.removeprefix(TOKEN))
     assert not desk.orders.revoke("unknown")
     assert len(desk.endings) == 1
-    desk.redecision.hold(token)
+    desk.redecision.hold([replace(token)])
     desk.connection("c1", "42")
     assert len(desk.endings) == 1
     async with desk.running():

@@ -153,5 +153,5 @@ async def test_grants_that_ended_by_themselves_are_forgotten_on_the_way(monkeypa
 
 async def test_asking_gives_how_many_will_be_asked() -> None:
     scene = Scene()
-    keys = [scene.subscription("c1", "42", "doc:7").key, scene.subscription("c2", "42", "doc:7").key]
-    assert (scene.redecision.ask(keys), scene.redecision.ask(keys), len(scene.redecision)) == (2, 0, 2)
+    grants = [scene.subscription("c1", "42", "doc:7"), scene.subscription("c2", "42", "doc:7")]
+    assert (scene.redecision.ask(grants), scene.redecision.ask(grants), len(scene.redecision)) == (2, 0, 2)

@@ -162,8 +162,8 @@ class Book:
         self.requests.append(request)
         self.entries.append(("subscribed", request.client, request.channel, end_s))
 
-    def ended(self, client: str, channel: str) -> None:
-        self.entries.append(("ended", client, channel, None))
+    def ended(self, user: str, client: str, channel: str) -> None:
+        self.entries.append((f"ended by {user}", client, channel, None))
 
 
 class Recalled:

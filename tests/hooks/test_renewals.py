@@ -58,9 +58,9 @@ async def test_what_is_prolonged_is_written_down_with_its_end_and_what_is_not_is
     assert book.entries == [
         ("connected", "c1", None, SECOND + 3600),
         ("subscribed", "c1", "doc:7", SECOND + 300),
-        ("ended", "c1", "", None),
-        ("ended", "c1", "", None),
-        ("ended", "c1", "doc:8", None),
+        ("ended by 42", "c1", "", None),
+        ("ended by 42", "c1", "", None),
+        ("ended by 42", "c1", "doc:8", None),
     ]
 
 
@@ -70,7 +70,7 @@ async def test_what_cannot_be_decided_is_struck_out_when_the_grace_is_over() -> 
     await SubRefresh(renewals(lost, book=book))(sub_refresh())
     assert book.entries == []
     await SubRefresh(renewals(lost, span_s=0, book=book))(sub_refresh())
-    assert book.entries == [("ended", "c1", "doc:7", None)]
+    assert book.entries == [("ended by 42", "c1", "doc:7", None)]
 
 
 async def test_the_policy_is_told_everything_of_a_refresh() -> None:
