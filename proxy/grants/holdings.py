@@ -75,12 +75,16 @@ class Holdings:
 
     def _beside(self, found: _Node, grant: Grant) -> Grant:
         """Put a grant beside what its user has, if there is none for its key; give the one that is there then."""
-        level, part, depth = self._place(grant.key) if isinstance(found, dict) else (self._users, grant.user, 1)
+        level, part, depth = self._users, grant.user, 1
+        if isinstance(found, dict):
+            grant.share(next(_all(found)))
+            level, part, depth = self._place(grant.key)
         few = _few(level.get(part))
         for each in few:
             if each.channel == grant.channel and each.holder == grant.holder:
                 return each
-        grant.share(next(_all(found)))
+        if few:
+            grant.share(few[0])
         level[part] = _sorted([*few, grant], depth) if few else grant
         return grant
 

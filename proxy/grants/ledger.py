@@ -106,15 +106,13 @@ class Ledger:
         self._timed = False
         self.write()
 
-    def _more(self, request: Request, operation: str) -> More:
+    def _more(self, request: Request, operation: str) -> More | None:
         read = self._reads(operation)
-        return More(
-            data=request.data if "data" in read and len(str(request.data)) <= LARGEST else None,
-            ambiguous=request.ambiguous,
-            headers=request.headers if "headers" in read else None,
-            name=request.name,
-            version=request.version,
-        )
+        data = request.data if "data" in read and len(str(request.data)) <= LARGEST else None
+        headers = request.headers if "headers" in read else None
+        if data is None and headers is None and not (request.ambiguous or request.name or request.version):
+            return None
+        return More(data=data, ambiguous=request.ambiguous, headers=headers, name=request.name, version=request.version)
 
 
 def _grant(holder: str, request: Request, allow: Allow, end_s: int | None, usable_s: int | None, more: More | None = None) -> Grant:
