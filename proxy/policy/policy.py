@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from proxy.policy.checking.check import Set
 from proxy.policy.checking.world import Book, Code
 from proxy.policy.deciding.compile import compile_all
-from proxy.policy.deciding.context import Context
 from proxy.policy.deciding.decide import Decider, Outcome
-from proxy.policy.deciding.evaluate import Statics, exact
+from proxy.policy.deciding.evaluate import Statics
+from proxy.policy.deciding.inquiry import Inquiry
 from proxy.policy.decision import UNCHANGED, Facts, Request
 from proxy.policy.declared import GuestIdentity
 from proxy.policy.functions import to_int
@@ -87,9 +87,9 @@ class Policy:
 
     def _evaluate(self, code: Code, seen: Seen) -> object:
         request = Request(op="identity", headers=seen.headers, data=seen.data, name=seen.name, version=seen.version)
-        context = Context(request, {}, {})
-        context.payload = seen.source
-        return exact(code, context, self._statics)
+        inquiry = Inquiry(request, {}, {}, self._statics, self.revision, None)
+        inquiry.payload = seen.source
+        return inquiry.value(code)
 
 
 def _person(user: object, meta: object, info: object, expire: int | None) -> Person | None:

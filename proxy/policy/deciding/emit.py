@@ -107,8 +107,10 @@ class Emitter:
             return ast.Name(id=f"v_{node.id}", ctx=ast.Load())
         if node.id == "meta":
             return self.call(self.meta, *_arguments())
-        if node.id == "vars" or (node.id == "data" and self.payload):
-            return _attribute("c", "vars" if node.id == "vars" else "payload")
+        if node.id == "vars":
+            return _attribute("c", "vars")
+        if node.id in ("claims", "reply") or (node.id == "data" and self.payload):
+            return _attribute("c", "payload")
         return self._given(node.id)
 
     def _given(self, name: str) -> ast.expr:
