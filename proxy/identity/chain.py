@@ -114,6 +114,9 @@ class Chain:
     async def _bearer(self, tokens: Tokens, credentials: Credentials) -> Person | Refusal | None:
         for place in tokens.places:
             if token := find(place, credentials):
+                known = tokens.recalled(token)
+                if known is not None:
+                    return self._person(tokens.name, known, credentials)
                 said = issuer(token)
                 if said == tokens.issuer:
                     claims = await tokens.claims(token)

@@ -115,22 +115,25 @@ class Tokens:
         """
         if len(token) > MAX_LENGTH or not token.isascii():
             return None
-        digest = hashlib.sha256(token.encode()).digest()
         ring = self.keys.fresh() or await self.keys.ring()
         if ring is not self._ring:  # what a key verified that is gone must not outlive it
             self._ring = ring
             self._remembered.clear()
-        verified = self._remembered.get(digest)
-        if verified is None:
-            verified = await self._verify(token, ring)
-            if verified is None:
-                return None
-            if len(token) <= MAX_REMEMBERED_LENGTH:
-                self._remember(digest, verified)
-        if verified.since <= self._clock() < verified.until:
-            return verified.claims
-        self._remembered.pop(digest, None)
-        return None
+        digest = _digest(token)
+        verified = self._remembered.get(digest) or await self._verify(token, ring)
+        if verified is None or not verified.since <= self._clock() < verified.until:
+            self._remembered.pop(digest, None)
+            return None
+        if len(token) <= MAX_REMEMBERED_LENGTH:
+            self._remember(digest, verified)
+        return verified.claims
+
+    def recalled(self, token: str) -> Claims | None:
+        """What the token says if it was verified before, with keys that are still those of the issuer; None says nothing of it."""
+        if len(token) > MAX_REMEMBERED_LENGTH or self.keys.fresh() is not self._ring:
+            return None
+        verified = self._remembered.get(_digest(token))
+        return verified.claims if verified and verified.since <= self._clock() < verified.until else None
 
     def _remember(self, digest: bytes, verified: Verified) -> None:
         self._remembered[digest] = verified
@@ -182,6 +185,10 @@ def issuer(token: str) -> str | None:
         return None
     found = claims.get("iss") if isinstance(claims, dict) else None
     return found if isinstance(found, str) else None
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 def _decoded(text: str) -> bytes:

@@ -219,11 +219,13 @@ async def test_a_rotation_reaches_the_tokens() -> None:
     async with issuing() as made:
         known = Tokens(identity("ES256"), made.set, lambda: NOW)
         old, new = (sign({}, private(kind), "ES256", kid=kid) for kind, kid in (("P-256", "one"), ("P-256 too", "two")))
-        assert await known.claims(old)
+        assert await known.claims(old) == known.recalled(old)
+        assert known.recalled(old)
         assert await known.claims(new) is None
         made.publish(TWO)
         made.now = INTERVAL_S
         assert await known.claims(new)
+        assert known.recalled(old) is None
         assert await known.claims(old) is None
 
 

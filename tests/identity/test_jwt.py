@@ -327,3 +327,16 @@ async def test_keys_of_the_environment_are_always_there() -> None:
     await keys.probe()
     await keys.close()
     assert await keys.ring("x") is keys.fresh()
+
+
+async def test_what_was_verified_is_recalled_while_the_token_is_valid() -> None:
+    now = [NOW]
+    known = tokens(clock=lambda: now[0])
+    token, long = sign({}), sign({"more": "x" * MAX_REMEMBERED_LENGTH})
+    assert (known.recalled(token), known.recalled("\ud800")) == (None, None)
+    for each in (token, long):
+        assert await known.claims(each)
+    assert (known.recalled(token) or {}).get("sub") == "42"
+    assert known.recalled(long) is None
+    now[0] = NOW + 60 + LEEWAY
+    assert known.recalled(token) is None
