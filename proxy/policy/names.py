@@ -104,6 +104,9 @@ HIDDEN = frozenset(BUILTINS) | FUNCTIONS | METHOD_NAMES | RESERVED
 """Names that a let, fact or macro variable must not hide."""
 
 
+SOURCES = frozenset(("claims", "reply"))
+"""Names of what an identity is known by, which is no part of the request."""
+
 MAPS = frozenset(("labels", "headers", "tags"))
 """Names that are empty maps where the request has none."""
 

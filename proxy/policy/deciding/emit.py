@@ -15,7 +15,7 @@ from proxy.policy.checking.flow import is_null
 from proxy.policy.checking.world import Binding, Book, Code
 from proxy.policy.deciding.context import argument
 from proxy.policy.deciding.weight import constant, weight
-from proxy.policy.names import BUILTINS, MAPS, NOTHING, attribute, sure
+from proxy.policy.names import BUILTINS, MAPS, NOTHING, SOURCES, attribute, sure
 from proxy.policy.reading import syntax
 from proxy.policy.types import BOOL, DOUBLE, INT, STRING, ListOf, MapOf, Record, Type, fitter
 
@@ -109,7 +109,7 @@ class Emitter:
             return self.call(self.meta, *_arguments())
         if node.id == "vars":
             return _attribute("c", "vars")
-        if node.id in ("claims", "reply") or (node.id == "data" and self.payload):
+        if node.id in SOURCES or (node.id == "data" and self.payload):
             return _attribute("c", "payload")
         return self._given(node.id)
 

@@ -16,7 +16,7 @@ from proxy.policy.deciding.context import Context, LostFact, Missing, argument
 from proxy.policy.deciding.context import meta as fitted
 from proxy.policy.deciding.weight import constant, weight
 from proxy.policy.decision import FactKey
-from proxy.policy.names import BUILTINS, reader
+from proxy.policy.names import BUILTINS, SOURCES, reader
 from proxy.policy.operations import Exhausted, Failed
 from proxy.policy.reading import syntax
 from proxy.policy.types import BOOL, Fit
@@ -46,7 +46,7 @@ Outcome = object
 
 Watch = Callable[[syntax.Expression, Outcome], None]
 _ABNORMAL: frozenset[type] = frozenset((Failure, Loss, Need))
-_READERS = {name: reader(name) for name in BUILTINS if name not in ("meta", "vars", "claims", "reply")}
+_READERS = {name: reader(name) for name in BUILTINS if name not in {"meta", "vars", *SOURCES}}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ class Exact:
             return fitted(self.context, self.statics.meta)
         if node.id == "vars":
             return self.context.vars
-        if node.id in ("claims", "reply") or (node.id == "data" and self.code.payload):
+        if node.id in SOURCES or (node.id == "data" and self.code.payload):
             return self.context.payload
         return _READERS[node.id](self.context.request)
 
