@@ -91,6 +91,10 @@ class Verified:
     since: float
     until: float
 
+    def holds(self, now: float) -> bool:
+        """Whether it does at this time, in epoch seconds."""
+        return self.since <= now < self.until
+
 
 class Tokens:
     """The tokens of one issuer.
@@ -121,7 +125,7 @@ class Tokens:
             self._remembered.clear()
         digest = _digest(token)
         verified = self._remembered.get(digest) or await self._verify(token, ring)
-        if verified is None or not verified.since <= self._clock() < verified.until:
+        if verified is None or not verified.holds(self._clock()):
             self._remembered.pop(digest, None)
             return None
         if len(token) <= MAX_REMEMBERED_LENGTH:
@@ -133,7 +137,7 @@ class Tokens:
         if len(token) > MAX_REMEMBERED_LENGTH or self.keys.fresh() is not self._ring:
             return None
         verified = self._remembered.get(_digest(token))
-        return verified.claims if verified and verified.since <= self._clock() < verified.until else None
+        return verified.claims if verified and verified.holds(self._clock()) else None
 
     def _remember(self, digest: bytes, verified: Verified) -> None:
         self._remembered[digest] = verified
