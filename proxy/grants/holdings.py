@@ -46,7 +46,7 @@ class Holdings:
     def get(self, key: Key) -> Grant | None:
         """Give the grant of a key."""
         level, part, _ = self._place(key)
-        return next((grant for grant in _few(level.get(part)) if grant.key == key), None)
+        return _among(_few(level.get(part)), key)
 
     def of_user(self, user: str) -> tuple[Grant, ...]:
         """Give what a user has now."""
@@ -80,15 +80,15 @@ class Holdings:
             grant.share(next(_all(found)))
             level, part, depth = self._place(grant.key)
         few = _few(level.get(part))
-        for each in few:
-            if each.channel == grant.channel and each.holder == grant.holder:
-                return each
+        held = _among(few, grant.key)
+        if held is not None:
+            return held
         if few:
             grant.share(few[0])
         level[part] = _sorted([*few, grant], depth) if few else grant
         return grant
 
-    def _place(self, key: Key | tuple[str, ...]) -> tuple[dict[str, _Node], str, int]:
+    def _place(self, key: tuple[str, ...]) -> tuple[dict[str, _Node], str, int]:
         """The dictionary and the part of the key, with its number, where the key leads to a few grants, or to none."""
         level = self._users
         for depth, part in enumerate(key[:-1], 1):
@@ -114,6 +114,15 @@ def _few(found: "_Node | None") -> list[Grant]:
     if isinstance(found, list):
         return found
     return [found] if isinstance(found, Grant) else []
+
+
+def _among(few: list[Grant], key: Key) -> Grant | None:
+    """The grant of a key among some of its user."""
+    _, holder, channel = key
+    for grant in few:
+        if grant.channel == channel and grant.holder == holder:
+            return grant
+    return None
 
 
 def _all(found: _Node) -> Iterator[Grant]:
