@@ -100,7 +100,7 @@ class Grant:
 
 
 def topics(facts: Iterable[Known | Lost]) -> tuple[str, ...]:
-    """Give what invalidates any of these facts, each topic once."""
+    """Give what invalidates any of these facts; what two of them share stands there once."""
     found: tuple[str, ...] = ()
     for fact in facts:
         more = fact.topics

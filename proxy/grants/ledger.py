@@ -1,7 +1,7 @@
 """Writes down what hooks and token endpoints allow, so that it can be taken back."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol, TypeAlias
 
 from proxy.grants.grant import TOKEN, Grant, Key, More, topics
@@ -26,7 +26,7 @@ _Note: TypeAlias = tuple[Grant, Mapping[FactKey, Known | Lost], object]
 class Holder(Protocol):
     """Who keeps grants."""
 
-    def hold(self, grants: Iterable[Grant]) -> None:
+    def hold(self, grants: Collection[Grant]) -> None:
         """Keep new grants."""
 
     def release(self, key: Key) -> None:

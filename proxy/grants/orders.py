@@ -6,7 +6,7 @@ from typing import Final
 
 from proxy.grants.blocks import Blocks, Store
 from proxy.grants.endings import Endings
-from proxy.grants.grant import TOKEN, Grant
+from proxy.grants.grant import Grant
 from proxy.grants.registry import Registry
 from proxy.stores.blocks import Block
 from proxy.wire.connections import Connection
@@ -87,7 +87,7 @@ class Orders:
     def connections(self, user: str | None) -> Sequence[Connection]:
         """Give the connections of a user, or of everybody: at most `LISTED`, and of tokens none, since they have no client."""
         grants = iter(self._registry) if user is None else self._registry.of_user(user)
-        found = (grant for grant in grants if not grant.channel and not grant.holder.startswith(TOKEN))
+        found = (grant for grant in grants if not grant.channel and not grant.minted)
         return [self._connection(grant) for grant in islice(found, LISTED)]
 
     def _connection(self, grant: Grant) -> Connection:

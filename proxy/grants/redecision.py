@@ -65,7 +65,7 @@ class Redecision:
         """Give how many wait to be asked."""
         return len(self._waiting) + len(self._undecided)
 
-    def hold(self, grants: Iterable[Grant]) -> None:
+    def hold(self, grants: Collection[Grant]) -> None:
         """Keep new grants; those whose ground shifted while they were being decided are asked again at once."""
         self._endings.lift(grants)
         shifted = self._registry.hold(grants)
