@@ -87,6 +87,7 @@ class Service:
     ) -> None:
         """`opening` are called before it serves, if not already by `prepare`; `reload` has the policies looked at soon."""
         self.hooks = hooks
+        self.targets = {path.encode(): endpoint for path, endpoint in hooks.items()}
         self.reload = reload
         self._paths: Mapping[str, ASGIApp] = {**calls, **hooks}
         self._rest = rest

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -22,12 +23,14 @@ _DIGITS: Final = len(str(LONGEST))
 
 
 class Swift(HttpToolsProtocol):
-    """uvicorn's protocol with the short way for the application's `hooks`."""
+    """uvicorn's protocol with the short way for the application's hooks, `targets`."""
+
+    # With more than 30 attributes, uvicorn's and these, Python would give each connection a table of their names.
+    __slots__ = ("_body", "_endpoint", "_endpoints", "_seen", "_sweep")
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:  # noqa: ANN401 - as inherited
         super().__init__(config, server_state, app_state, _loop)
-        hooks: Mapping[str, Endpoint[Any]] = getattr(self.app, "hooks", {})
-        self._endpoints = {path.encode(): endpoint for path, endpoint in hooks.items()} if self.limit_concurrency is None else {}
+        self._endpoints: Mapping[bytes, Endpoint[Any]] = getattr(self.app, "targets", {}) if self.limit_concurrency is None else {}
         self._endpoint: Endpoint[Any] | None = None
         self._body = b""
         self._seen: float
@@ -35,7 +38,9 @@ class Swift(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin with a connection; it is closed when it rests for too long."""
-        super().connection_made(transport)
+        self.connections.add(self)
+        self.transport = transport
+        self.flow = FlowControl(transport)
         self._seen = self.loop.time()
         self._sweep = self.loop.call_later(self.timeout_keep_alive, self._rest)
 
@@ -89,12 +94,20 @@ class Swift(HttpToolsProtocol):
         )
 
     def _ordinary(self) -> None:
+        if self.scheme is None:
+            self._introduce()
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         self._endpoint = None
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
         super().on_headers_complete()
+
+    def _introduce(self) -> None:
+        """Find out what the ordinary way tells of a connection: asking for its addresses is most of what making one takes."""
+        flow = self.flow
+        super().connection_made(self.transport)
+        self.flow = flow
 
     def on_body(self, body: bytes) -> None:
         """Collect the body."""

@@ -37,6 +37,12 @@ def test_over_a_socket_both_ways_answer_the_same(case: Case) -> None:
     same(uvloop.run(main()), case)
 
 
+@pytest.mark.parametrize("way", WAYS, ids=["short", "ordinary"])
+def test_the_ordinary_way_knows_whose_connection_it_is(way: Way) -> None:
+    heard = uvloop.run(dialled(Site(), way, [(NOW, [200]), (WAIT, [200]), (WAIT, [200])]))
+    assert heard.whence == {("http", "127.0.0.1", "127.0.0.1")}
+
+
 def bytewise(raw: bytes) -> list[bytes]:
     return [raw[at : at + 1] for at in range(len(raw))]
 

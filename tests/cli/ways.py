@@ -88,10 +88,11 @@ class Echo:
 
 
 class Site(Service):
-    """The application; `ordinary` are the paths that came to it the ordinary way."""
+    """The application; `ordinary` are the paths that came to it the ordinary way, `whence` is what was told of their connections."""
 
     def __init__(self, *, flights: int = 8, most: int = 256) -> None:
         self.echo, self.flight, self.ordinary = Echo(), Flight(flights), list[str]()
+        self.whence = set[object]()
         self._meters = list[Meter]()
         self._door = Door([SECRET.encode(), PREVIOUS.encode()], most)
         echo = self.echo
@@ -119,6 +120,7 @@ class Site(Service):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             self.ordinary.append(scope["path"])
+            self.whence.add((scope["scheme"], *((scope[end] or ("nobody",))[0] for end in ("client", "server"))))
         await super().__call__(scope, receive, send)
 
     @property
@@ -195,6 +197,7 @@ class Heard:
     requests: int
     outcomes: dict[tuple[str, str], int]
     ordinary: int
+    whence: set[object]
 
 
 def protocol(app: ASGIApp, way: Way, state: ServerState, loop: object = None, limit: int | None = None) -> HttpToolsProtocol:
@@ -221,7 +224,7 @@ async def fed(site: Site, way: Way, steps: Iterable[Step], cut: Callable[[bytes]
             await line.heard(count)
         serving.connection_lost(None)
         await asyncio.gather(*state.tasks)
-    return Heard(data=line.written, requests=state.total_requests, outcomes=site.outcomes, ordinary=len(site.ordinary))
+    return Heard(data=line.written, requests=state.total_requests, outcomes=site.outcomes, ordinary=len(site.ordinary), whence=site.whence)
 
 
 async def dialled(site: Site, way: Way, steps: Iterable[Step]) -> Heard:
@@ -245,4 +248,4 @@ async def dialled(site: Site, way: Way, steps: Iterable[Step]) -> Heard:
         writer.transport.abort()
         server.close()
         await server.wait_closed()
-    return Heard(data=data, requests=state.total_requests, outcomes=site.outcomes, ordinary=len(site.ordinary))
+    return Heard(data=data, requests=state.total_requests, outcomes=site.outcomes, ordinary=len(site.ordinary), whence=site.whence)
