@@ -91,7 +91,7 @@ class Answer(NamedTuple):
 
 def json(status: int, body: bytes) -> Answer:
     """Answer JSON."""
-    return Answer(status=status, headers=[_JSON, (b"content-length", b"%d" % len(body))], body=body)
+    return Answer(status, [_JSON, (b"content-length", b"%d" % len(body))], body)
 
 
 class Endpoint(Generic[_Asked]):

@@ -77,7 +77,7 @@ class Holdings:
         """Put a grant beside what its user has, if there is none for its key; give the one that is there then."""
         level, part, depth = self._users, grant.user, 1
         if isinstance(found, dict):
-            grant.share(next(_all(found)))
+            grant.share(_first(found))
             level, part, depth = self._place(grant.key)
         few = _few(level.get(part))
         held = _among(few, grant.key)
@@ -107,6 +107,13 @@ def _sorted(grants: list[Grant], depth: int) -> list[Grant] | dict[str, _Node]:
     for grant in grants:
         by_part[grant.key[depth]].append(grant)
     return {part: group[0] if len(group) == 1 else _sorted(group, depth + 1) for part, group in by_part.items()}
+
+
+def _first(found: _Node) -> Grant:
+    """One of the grants there."""
+    while not isinstance(found, Grant):
+        found = found[0] if isinstance(found, list) else next(iter(found.values()))
+    return found
 
 
 def _few(found: "_Node | None") -> list[Grant]:

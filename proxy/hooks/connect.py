@@ -68,8 +68,9 @@ class Connect:
     def _reply(self, found: Allow | Deny, asked: Request, person: Person) -> ConnectReply:
         if not isinstance(found, Allow):
             return self._answers.connection(found)
-        ends = [each for each in (leases.end(found, asked.timestamp_ms or 0), person.expires_at) if each is not None]
-        end = min(ends, default=None)
+        end, until = leases.end(found, asked.timestamp_ms or 0), person.expires_at
+        if end is None or (until is not None and until < end):
+            end = until
         self._ledger.connected(asked, found, end)
         return _connected(person, found, end)
 

@@ -27,7 +27,7 @@ class Seen:
     version: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(slots=True, kw_only=True)
 class Person:
     """Who speaks: `user` is "" for a guest, `expires_at` is in epoch seconds, `info` is UNCHANGED when nothing is said."""
 

@@ -124,7 +124,8 @@ class SubOptions:
         return present(info=self.info, data=self.data, override=self.override and self.override.members())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: one is made for every connection, as below.
+@dataclass(slots=True, kw_only=True)
 class Connected:
     """The client is connected as `user` (`""`: anonymous) until `expire_at`, Unix seconds, None for ever.
 
@@ -150,7 +151,15 @@ class Connected:
 
     def encode(self) -> bytes:
         """Write the body."""
-        result = present(user=self.user, expire_at=self.expire_at, info=self.info, data=self.data, meta=self.meta)
+        result: dict[str, object] = {"user": self.user}
+        if self.expire_at is not None:
+            result["expire_at"] = self.expire_at
+        if self.info is not None:
+            result["info"] = self.info
+        if self.data is not None:
+            result["data"] = self.data
+        if self.meta is not None:
+            result["meta"] = self.meta
         if self.subs:
             result["subs"] = {channel: options.members() for channel, options in self.subs.items()}
         return body("result", result)

@@ -13,9 +13,9 @@ VALUE = "dataclass(frozen=True, slots=True, kw_only=True)"
 OTHERWISE = {
     # Built for every call, where freezing costs more than the rest of the decoding.
     "proxy/wire/requests.py": {"*"},
-    "proxy/wire/replies.py": {"Subscribed"},
+    "proxy/wire/replies.py": {"Connected", "Subscribed"},
     "proxy/policy/decision.py": {"Request", "Allow"},
-    "proxy/policy/policy.py": {"Seen"},
+    "proxy/policy/policy.py": {"Person", "Seen"},
     "proxy/identity/chain.py": {"Credentials"},
     "proxy/tokens/mint.py": {"Issued"},
     "proxy/grants/grant.py": {"Grant"},

@@ -9,7 +9,7 @@ from proxy.policy.deciding.context import LostFact, Missing
 from proxy.policy.deciding.evaluate import Statics, Watch
 from proxy.policy.deciding.inquiry import Inquiry
 from proxy.policy.deciding.settle import grant, settle
-from proxy.policy.decision import Allow, Deny, FactKey, Facts, Forwarding, Known, Lost, NeedFacts, Reading, Request
+from proxy.policy.decision import RENEWALS, Allow, Deny, FactKey, Facts, Forwarding, Known, Lost, NeedFacts, Reading, Request
 from proxy.policy.functions import text
 from proxy.policy.operations import Failed
 from proxy.policy.patterns import Index, well_formed
@@ -49,7 +49,7 @@ class Decision(Inquiry):
             return self._service(request)
         if not request.user and (request.user is None or not self.by.guests):
             return self.deny("no_identity")
-        operation = request.operation
+        operation = RENEWALS.get(request.op, request.op)
         if operation == "connect":
             return self._connect(renewal=operation != request.op)
         if operation == "rpc":
