@@ -142,6 +142,7 @@ class Swift(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         head = [STATUS_LINE[answer.status]]
-        for name, value in (*self.server_state.default_headers, *answer.headers):
+        for name, value in self.server_state.default_headers + answer.headers:
             head += (name, b": ", value, b"\r\n")
-        self.transport.write(b"".join((*head, b"\r\n", answer.body)))
+        head += (b"\r\n", answer.body)
+        self.transport.write(b"".join(head))

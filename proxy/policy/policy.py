@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from proxy.policy.checking.check import Set
-from proxy.policy.checking.world import Book, Code
+from proxy.policy.checking.world import Book
 from proxy.policy.deciding.compile import compile_all
 from proxy.policy.deciding.decide import Decider, Outcome
 from proxy.policy.deciding.evaluate import Statics
@@ -74,22 +74,19 @@ class Policy:
         plan = self._people[identity]
         if plan.user is None:
             return Person(user="")
-        try:
-            user = self._evaluate(plan.user, seen)
-            meta = self._evaluate(plan.meta, seen) if plan.meta else None
-            if self._fit_meta is not None and meta is not None:
-                meta = self._fit_meta(meta)
-            info = self._evaluate(plan.info, seen) if plan.info else UNCHANGED
-            expire = _seconds(self._evaluate(plan.expire, seen)) if plan.expire else None
-        except Exception:  # noqa: BLE001 - whatever went wrong: nobody is known by it
-            return None
-        return _person(user, meta, info, expire)
-
-    def _evaluate(self, code: Code, seen: Seen) -> object:
         request = Request(op="identity", headers=seen.headers, data=seen.data, name=seen.name, version=seen.version)
         inquiry = Inquiry(request, {}, {}, self._statics, self.revision, None)
         inquiry.payload = seen.source
-        return inquiry.value(code)
+        try:
+            user = inquiry.value(plan.user)
+            meta = inquiry.value(plan.meta) if plan.meta else None
+            if self._fit_meta is not None and meta is not None:
+                meta = self._fit_meta(meta)
+            info = inquiry.value(plan.info) if plan.info else UNCHANGED
+            expire = _seconds(inquiry.value(plan.expire)) if plan.expire else None
+        except Exception:  # noqa: BLE001 - whatever went wrong: nobody is known by it
+            return None
+        return _person(user, meta, info, expire)
 
 
 def _person(user: object, meta: object, info: object, expire: int | None) -> Person | None:
