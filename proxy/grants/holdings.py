@@ -75,16 +75,14 @@ class Holdings:
 
     def _beside(self, found: _Node, grant: Grant) -> Grant:
         """Put a grant beside what its user has, if there is none for its key; give the one that is there then."""
-        level, part, depth = self._users, grant.user, 1
+        level, part, depth, few = self._users, grant.user, 1, _few(found)
         if isinstance(found, dict):
-            grant.share(_first(found))
             level, part, depth = self._place(grant.key)
-        few = _few(level.get(part))
+            few = _few(level.get(part))
         held = _among(few, grant.key)
         if held is not None:
             return held
-        if few:
-            grant.share(few[0])
+        grant.share(few[0] if few else _first(found))
         level[part] = _sorted([*few, grant], depth) if few else grant
         return grant
 
