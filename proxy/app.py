@@ -234,8 +234,8 @@ def _command(name: str, decode: Callable[[bytes], _Asked], hook: Command[_Asked,
 
 
 def _door(settings: Settings) -> Door:
-    secrets = (settings.hook_secret, settings.hook_secret_previous or settings.hook_secret)
-    return Door([secret.get_secret_value().encode() for secret in secrets], settings.max_body)
+    secrets = (settings.hook_secret, settings.hook_secret_previous)
+    return Door([secret.get_secret_value().encode() for secret in secrets if secret], settings.max_body)
 
 
 def _starlette(routes: Sequence[BaseRoute], starting: Sequence[Act], closing: Sequence[Act]) -> Starlette:

@@ -20,6 +20,8 @@ LONGEST: Final = 65_536
 """Bytes of a body that is collected here; longer ones take the ordinary way, which bounds and answers them."""
 
 _DIGITS: Final = len(str(LONGEST))
+_MANNERS: Final = (b"connection", b"proxy-connection")
+"""Headers without which nothing but HTTP/1.1 is kept alive, and nothing is upgraded; the parser takes both for the same."""
 
 
 class Swift(HttpToolsProtocol):
@@ -79,16 +81,18 @@ class Swift(HttpToolsProtocol):
 
     def _plain(self, most: int) -> bool:
         """Whether this is a kept-alive POST with a short body of a known length, and its answer can be written at once."""
-        length = [value for name, value in self.headers if name == b"content-length"]
+        length = b""
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = value
+            elif name in _MANNERS:
+                return False
         return (
-            len(length) == 1
-            and length[0].isdigit()
-            and len(length[0]) <= _DIGITS
-            and int(length[0]) <= min(LONGEST, most)
+            length.isdigit()
+            and len(length) <= _DIGITS
+            and LONGEST >= int(length) <= most
             and self.parser.get_method() == b"POST"
-            and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
-            and not self.parser.should_upgrade()
             and not self.expect_100_continue
             and not self.flow.write_paused
         )

@@ -1,5 +1,6 @@
 """Reading the body of a request, never more of it than is allowed."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.types import Receive
@@ -14,10 +15,11 @@ class Gone(Malformed):
     """The sender left before the body was complete; nobody waits for an answer."""
 
 
-def fits(length: bytes | None, most: int) -> None:
-    """Look at a Content-Length before anything is read; raises `TooLarge` above `most` bytes."""
-    if length is not None and (len(length) > _DIGITS or not length.isdigit() or int(length) > most):
-        raise TooLarge(_excess(most))
+def fits(raw: Sequence[tuple[bytes, bytes]], most: int) -> None:
+    """Look for a Content-Length among the headers before anything is read; raises `TooLarge` above `most` bytes."""
+    for name, length in raw:
+        if name == b"content-length" and (len(length) > _DIGITS or not length.isdigit() or int(length) > most):
+            raise TooLarge(_excess(most))
 
 
 async def read(receive: Receive, most: int) -> bytes:

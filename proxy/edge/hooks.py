@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
-from time import perf_counter
+from time import monotonic
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from starlette.types import Receive, Scope, Send
@@ -55,17 +55,20 @@ class Door:
         self.most = most
 
     def admit(self, method: str, raw: Raw) -> None:
-        """Look at the head of a request; raises `WrongMethod`, `Unauthorized` and `TooLarge`."""
+        """Look at the head of a request before its body is read; raises `WrongMethod`, `Unauthorized` and `TooLarge`."""
         if method != "POST":
             raise WrongMethod("a hook is called by POST")
-        shown = length = None
+        self.recognise(raw)
+        fits(raw, self.most)
+
+    def recognise(self, raw: Raw) -> None:
+        """Look for the secret among the headers; raises `Unauthorized`."""
+        shown = None
         for name, value in raw:
             if name == SECRET:
                 if shown is not None:
                     raise Unauthorized("the hook secret is repeated")
                 shown = value
-            elif name == b"content-length":
-                length = value
         known = False
         if shown is not None:
             for secret in self._secrets:
@@ -73,7 +76,6 @@ class Door:
                 known |= compare_digest(shown, secret)
         if not known:
             raise Unauthorized("the hook secret is missing or wrong")
-        fits(length, self.most)
 
 
 class Answer(NamedTuple):
@@ -106,13 +108,13 @@ class Endpoint(Generic[_Asked]):
         self._bound = flight.bound(renewal=event.undecided is not None)
 
     def swift(self, raw: Raw, body: bytes) -> Answer | None:
-        """Answer a POST whose body is here, if nothing has to be waited for; else None, and nothing has happened."""
+        """Answer a POST whose body is here and no longer than `most`; None when something must be waited for, and nothing has happened."""
         event, asked = self._event, None
         if event.now is None:
             return None
-        began = perf_counter()
+        began = monotonic()
         try:
-            self._door.admit("POST", raw)
+            self._door.recognise(raw)
             asked = event.decode(body)
             if self._flight.count >= self._bound:
                 return self._later(asked, began)
@@ -123,7 +125,7 @@ class Endpoint(Generic[_Asked]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call; nothing is sent when the caller has left."""
-        began = perf_counter()
+        began = monotonic()
         self._flight.count += 1
         try:
             answer = await self._answer(scope["method"], scope["headers"], receive, began)
@@ -137,7 +139,7 @@ class Endpoint(Generic[_Asked]):
         event, asked = self._event, None
         try:
             self._door.admit(method, raw)
-            asked = event.decode(await read(receive, self._door.most))
+            asked = event.decode(await read(receive, self.most))
             if self._flight.count > self._bound:
                 return self._later(asked, began)
             reply = self._at_hand(asked, raw) if self._flight.late() and event.undecided is None else await self._decided(asked, raw)
@@ -173,7 +175,7 @@ class Endpoint(Generic[_Asked]):
 
     def _told(self, outcome: Outcome, reply: Reply, began: float) -> Answer:
         body = reply.encode()
-        self._meter.record(outcome, perf_counter() - began)
+        self._meter.record(outcome, monotonic() - began)
         return json(200, body)
 
     def _failed(self, error: Exception, asked: _Asked | None, began: float) -> Answer:
@@ -188,7 +190,7 @@ class Endpoint(Generic[_Asked]):
         outcome: Outcome = "failed"
         if isinstance(error, Malformed):
             outcome = "unauthorized" if isinstance(error, Unauthorized) else "malformed"
-        self._meter.record(outcome, perf_counter() - began)
+        self._meter.record(outcome, monotonic() - began)
         pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
         return Answer(status=status, headers=[*pairs, (b"content-length", b"%d" % len(body))], body=body)
 

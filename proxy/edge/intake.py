@@ -67,8 +67,7 @@ class Intake:
 
     async def body(self, request: Request) -> bytes:
         """Read the body; raises `TooLarge` and, when it does not arrive in time, `Malformed`."""
-        length = [value for name, value in request.scope["headers"] if name == b"content-length"]
-        fits(length[0] if length else None, self._most)
+        fits(request.scope["headers"], self._most)
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return await read(request.receive, self._most)

@@ -73,6 +73,8 @@ CASES = {
     "short after slow": Case(steps=((SLOW, [200]), (NOW, [200]), (WAIT, [200]), (NOW, [200])), ordinary=2),
     "HTTP/1.0": long(NOW.replace(b"HTTP/1.1", b"HTTP/1.0")),
     "HTTP/1.0 kept alive": long(post("/now", b'{"a":1}', "Connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0")),
+    "HTTP/1.0 kept alive by a proxy": long(post("/now", b'{"a":1}', "Proxy-Connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0")),
+    "kept alive in words": long(post("/now", b'{"a":1}', "Connection: keep-alive")),
     "closing": long(post("/now", b'{"a":1}', "Connection: close") + NOW),
     "closing after short": long(NOW + post("/now", b'{"a":1}', "Connection: close"), 200, 200),
     "expecting": long(post("/now", b'{"a":1}', "Expect: 100-continue") + NOW, 100, 200, 200, ordinary=2),
