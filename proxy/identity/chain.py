@@ -69,18 +69,20 @@ class Chain:
 
     async def identify(self, credentials: Credentials) -> Person | Refusal:
         """Who it is. The guest is a person with the user `""`; without a guest identity, no credential is a refusal."""
-        found, _ = await self._ask(credentials)
+        found = self._recalled(credentials) or (await self._ask(credentials))[0]
         return found or (GUEST if self._policy.guests else NOBODY)
 
     def known(self, credentials: Credentials) -> Person | Refusal | None:
-        """Who it is, as `identify` says, None where an identity asks others; never waits."""
-        return result(self.identify(credentials)) if self._alone else None
+        """Who it is, as `identify` says, None where somebody may have to be asked; never waits."""
+        return self._recalled(credentials) or (result(self.identify(credentials)) if self._alone else None)
 
     async def recall(self, credentials: Credentials, user: str) -> Person | Refusal | None:
         """Who it is now whom a connection was granted to as `user`; None when nothing is shown that could say it.
 
         Sessions that the application no longer knows refuse everybody but a guest.
         """
+        if known := self._recalled(credentials):
+            return known
         found, asked = await self._ask(credentials)
         return found or (NOBODY if asked and user else None)
 
@@ -92,6 +94,17 @@ class Chain:
     async def close(self) -> None:
         """End what is in flight and close all connections."""
         await asyncio.gather(*(link.keys.close() if isinstance(link, Tokens) else link.close() for link in self._links))
+
+    def _recalled(self, credentials: Credentials) -> Person | Refusal | None:
+        """Who it is by the first token that is shown, if that was verified before."""
+        for link in self._links:
+            if not isinstance(link, Tokens):
+                return None
+            for place in link.places:
+                if token := find(place, credentials):
+                    claims = link.recalled(token)
+                    return None if claims is None else self._person(link.name, claims, credentials)
+        return None
 
     async def _ask(self, credentials: Credentials) -> tuple[Person | Refusal | None, bool]:
         """Who it is, None if no identity knows; and whether an application was asked that did not know."""
@@ -114,9 +127,6 @@ class Chain:
     async def _bearer(self, tokens: Tokens, credentials: Credentials) -> Person | Refusal | None:
         for place in tokens.places:
             if token := find(place, credentials):
-                known = tokens.recalled(token)
-                if known is not None:
-                    return self._person(tokens.name, known, credentials)
                 said = issuer(token)
                 if said == tokens.issuer:
                     claims = await tokens.claims(token)

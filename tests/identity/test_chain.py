@@ -303,8 +303,28 @@ async def test_a_chain_under_another_policy_keeps_what_it_knows_and_describes_pe
 @pytest.mark.parametrize("shows", [{}, {"authorization": "a"}, {"x_token": "b"}, {"authorization": "b"}])
 async def test_with_keys_of_its_own_a_chain_knows_at_once_what_it_would_find_out(shows: Mapping[str, str]) -> None:
     headers = {name: f"Bearer {token(of)}" if name == "authorization" else token(of) for name, of in shows.items()}
-    for identities in ((A, B), (B, GUEST), (GUEST,)):
-        assert chain(*identities).known(shown(FULL, **headers)) == await chain(*identities).identify(shown(FULL, **headers))
+    for identities in ((A, B), (B, A), (B, GUEST), (GUEST,)):
+        links, credentials = chain(*identities), shown(FULL, **headers)
+        found = chain(*identities).known(credentials)
+        assert [await links.identify(credentials), links.known(credentials), await links.identify(credentials)] == [found] * 3
+
+
+async def test_a_token_that_was_verified_is_known_at_once_whoever_published_its_key() -> None:
+    async with serving(PUBLISHED, SESSION) as (app, links):
+        bearer = shown(authorization="Bearer " + sign({"aud": "realtime"}, private("P-256"), "ES256", kid="one"))
+        assert links.known(bearer) is None
+        assert await links.identify(bearer) == links.known(bearer) == Person(user="42")
+        assert await links.recall(bearer, "42") == Person(user="42")
+        assert app.count == 1
+
+
+async def test_a_token_behind_an_application_is_not_known_before_that_was_asked() -> None:
+    async with serving(SESSION, B) as (app, links):
+        both = shown(cookie="s=1", x_token=token("b"))
+        for _ in range(2):
+            assert links.known(both) is None
+            assert getattr(await links.identify(both), "user", None) == "ada"
+        assert app.count == 1
 
 
 def test_what_waits_has_no_result_at_once() -> None:
