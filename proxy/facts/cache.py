@@ -6,7 +6,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol, TypeAlias
 
@@ -24,6 +24,9 @@ PROBE_SECONDS = 5.0
 
 CLOSE_SECONDS = 5.0
 """How long closing waits for loads that were told to end."""
+
+CHANCES = 16
+"""How many values that were used lately are passed over before one goes all the same."""
 
 
 _Topic: TypeAlias = tuple[str, Sequence[int]]
@@ -66,12 +69,21 @@ class Listener(Protocol):
         """Runs until it is cancelled: `heard` gets topics, `missed` is called when some may have been missed."""
 
 
+@dataclass(slots=True)
+class _Kept:
+    """A value, until when it counts, and whether it was used since it came or was passed over."""
+
+    until: float
+    known: Known
+    used: bool = False
+
+
 class Facts:
     """Every fact of a policy, by key: the fact's name, then its arguments.
 
     A lifetime counts from the start of the load, on a clock that only goes forward, and is shortened by up to `JITTER`; above
-    `max_entries` of a fact the least recently used go. Only values that fit their type are kept. A failure is kept for nobody but
-    those who wait for it, so a source that came back is used at once.
+    `max_entries` of a fact the oldest that were not used lately go. Only values that fit their type are kept. A failure is kept for
+    nobody but those who wait for it, so a source that came back is used at once.
 
     `on_invalidated` is told of topics that have changed, whether or not anything was cached for them; `on_missed` gets the names of
     facts when notifications of their source may have been missed. Both are called after the cache has forgotten, must be quick and
@@ -100,7 +112,7 @@ class Facts:
         self.on_missed: Callable[[frozenset[str]], object] = _nobody
         self._now = now
         self._spread = spread
-        self._kept: dict[object, OrderedDict[FactKey, tuple[float, Known]]] = {name: OrderedDict() for name in facts}
+        self._kept: dict[object, OrderedDict[FactKey, _Kept]] = {name: OrderedDict() for name in facts}
         self._flights: dict[FactKey, asyncio.Task[Known | Lost]] = {}
         self._listed: dict[str, set[FactKey]] = {}  # by topic: the keys that are kept or in flight
         self._works: set[asyncio.Task[Known | Lost]] = set()
@@ -108,12 +120,11 @@ class Facts:
 
     def get(self, key: FactKey, /) -> Known | None:
         """The fact, or None when it must be loaded."""
-        kept = self._kept[key[0]]
-        entry = kept.get(key)
-        if entry is None or entry[0] <= self._now():
+        kept = self._kept[key[0]].get(key)
+        if kept is None or kept.until <= self._now():
             return None
-        kept.move_to_end(key)
-        return entry[1]
+        kept.used = True
+        return kept.known
 
     async def load(self, keys: Collection[FactKey]) -> Mapping[FactKey, Known | Lost]:
         """All of `keys`, loaded at the same time; those that failed or were late are `Lost`. Cancelling it stops no load."""
@@ -208,9 +219,9 @@ class Facts:
             self._unlist(key)
             return
         kept = self._kept[fact.name]
-        kept[key] = (started + lifetime_ms / 1000 * (1 - JITTER * self._spread()), outcome)
-        if len(kept) > fact.max_entries:
-            self._unlist(kept.popitem(last=False)[0])
+        if len(kept) >= fact.max_entries:
+            self._unlist(_parted(kept))
+        kept[key] = _Kept(started + lifetime_ms / 1000 * (1 - JITTER * self._spread()), outcome)
 
     def _unlist(self, key: FactKey) -> None:
         for topic in self._topics_of(key):
@@ -218,6 +229,17 @@ class Facts:
                 keys.discard(key)
                 if not keys:
                     del self._listed[topic]
+
+
+def _parted(kept: OrderedDict[FactKey, _Kept]) -> FactKey:
+    """Take out one of them: moving each to the end whenever it is used would cost more than looking it up."""
+    for _ in range(CHANCES):
+        key, oldest = next(iter(kept.items()))
+        if not oldest.used:
+            break
+        oldest.used = False
+        kept.move_to_end(key)
+    return kept.popitem(last=False)[0]
 
 
 def _owned(owner: set[asyncio.Task[Known | Lost]], work: Coroutine[object, object, Known | Lost]) -> asyncio.Task[Known | Lost]:

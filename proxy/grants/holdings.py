@@ -125,7 +125,7 @@ def _among(few: list[Grant], key: Key) -> Grant | None:
     """The grant of a key among some of its user."""
     _, holder, channel = key
     for grant in few:
-        if grant.channel == channel and grant.holder == holder:
+        if grant.holder == holder and grant.channel == channel:
             return grant
     return None
 

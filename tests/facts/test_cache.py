@@ -6,7 +6,7 @@ import pytest
 
 from proxy.errors import FactFault
 from proxy.facts import cache as module
-from proxy.facts.cache import JITTER, Facts
+from proxy.facts.cache import CHANCES, JITTER, Facts
 from proxy.policy.decision import Known, Lost
 from proxy.policy.declared import Fact
 from proxy.policy.types import INT, STRING, Misfit, Type, nullable
@@ -161,7 +161,7 @@ async def test_a_fact_without_a_cache_is_loaded_each_time() -> None:
     assert cache.invalidate(["account:a"]) == 0
 
 
-async def test_the_least_recently_used_goes_first() -> None:
+async def test_the_oldest_that_was_not_used_lately_goes_first() -> None:
     loader = Ages(a=1, b=2, c=3)
     cache = facts(loader, declare(max_entries=2))
     await cache.load([("age", "a")])
@@ -172,6 +172,26 @@ async def test_the_least_recently_used_goes_first() -> None:
     assert cache.get(("age", "b")) is None
     assert cache.get(("age", "c"))
     assert cache.invalidate(["everyone"]) == 2
+
+
+async def test_what_is_used_is_passed_over_once_and_goes_when_it_is_not_used_again() -> None:
+    cache = facts(Ages(a=1, b=2, c=3, d=4), declare(max_entries=2))
+    for name in "ab":
+        await cache.load([("age", name)])
+        assert cache.get(("age", name))
+    await cache.load([("age", "c")])
+    assert (cache.get(("age", "a")), bool(cache.get(("age", "c")))) == (None, True)
+    await cache.load([("age", "d")])
+    assert (cache.get(("age", "b")), bool(cache.get(("age", "c"))), bool(cache.get(("age", "d")))) == (None, True, True)
+
+
+async def test_where_all_are_used_one_goes_without_looking_at_all_of_them() -> None:
+    names = [f"p{number}" for number in range(4 * CHANCES)]
+    cache = facts(Ages(**dict.fromkeys([*names, "last"], 1)), declare(max_entries=len(names)))
+    await cache.load([("age", name) for name in names])
+    await cache.load([("age", name) for name in names])
+    await cache.load([("age", "last")])
+    assert [name for name in names if not cache.get(("age", name))] == [names[CHANCES]]
 
 
 async def test_a_failure_is_lost_with_its_reason_and_tried_again_next_time() -> None:

@@ -22,6 +22,7 @@ OTHERWISE = {
     # Filled step by step by the one function or class that owns them.
     "proxy/gateway/parcels.py": {"Errand"},
     "proxy/grants/endings.py": {"_Loss"},
+    "proxy/facts/cache.py": {"_Kept"},
     "proxy/policy/checking/world.py": {"Code", "Book"},
     "proxy/policy/reading/lex.py": {"Lexemes"},
     "proxy/policy/reading/spacing.py": {"Piece"},
