@@ -58,7 +58,7 @@ class Side:
 Storms = Mapping[str, Sequence[Storm]]
 """By the names of the sides; of the yardstick, which is the first, there is one more."""
 
-MANY: Final = Size(clients=2000, opening=256, rounds=5)
+MANY: Final = Size(clients=2000, opening=256, rounds=10)
 ALL: Final = Size(clients=4000, opening=0, rounds=3)
 WAYS: Final = Size(clients=2000, opening=256, rounds=3)
 SLOW: Final = Size(clients=300, opening=0, rounds=1)

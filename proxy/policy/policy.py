@@ -50,7 +50,7 @@ class Policy:
         self.guests = any(isinstance(i, GuestIdentity) for i in self.identities)
         fit = fitter(checked.meta) if checked.meta is not None else None
         compile_all(book, fit)
-        self._statics = Statics(
+        statics = Statics(
             bindings=book.bindings,
             arguments={name: tuple(fitter(t) for t in types) for name, types in book.parameters.items()},
             patterns=book.patterns,
@@ -58,7 +58,7 @@ class Policy:
         )
         self._people = checked.plans.people
         self._fit_meta = fit
-        self.decider = Decider(checked.plans, self._statics, revision, guests=self.guests)
+        self.decider = Decider(checked.plans, statics, revision, guests=self.guests)
         self.reads = {operation: checked.plans.reads(operation) for operation in ("connect", "subscribe")}
 
     def decide(self, request: Request, facts: Facts) -> Outcome:
@@ -75,7 +75,7 @@ class Policy:
         if plan.user is None:
             return Person(user="")
         request = Request(op="identity", headers=seen.headers, data=seen.data, name=seen.name, version=seen.version)
-        inquiry = Inquiry(request, {}, {}, self._statics, self.revision, None)
+        inquiry = Inquiry(self.decider, request, {}, {})
         inquiry.payload = seen.source
         try:
             user = inquiry.value(plan.user)

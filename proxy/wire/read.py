@@ -66,7 +66,9 @@ def text(fields: dict[str, Any], name: str, least: int, most: int) -> str:
 
 def texts(fields: Mapping[str, Any], name: str, count: int, most: int) -> tuple[str, ...]:
     """Take a list of at most `count` strings of at most `most` characters, `()` if absent; raises `Malformed` otherwise."""
-    values = fields.get(name, [])
+    if name not in fields:
+        return ()
+    values = fields[name]
     if type(values) is not list or len(values) > count or not all(type(each) is str and len(each) <= most for each in values):
         refuse(name, f"a list of at most {count} strings of at most {most} characters")
     return tuple(values)

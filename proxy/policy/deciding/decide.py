@@ -6,10 +6,10 @@ end the decision: the steps behind them are tried too, so that one answer names 
 
 from proxy.policy.checking.plan import AnswerPlan, ConnectPlan, Plan, Plans, RulePlan
 from proxy.policy.deciding.context import LostFact, Missing
-from proxy.policy.deciding.evaluate import Statics, Watch
+from proxy.policy.deciding.evaluate import Statics
 from proxy.policy.deciding.inquiry import Inquiry
 from proxy.policy.deciding.settle import grant, settle
-from proxy.policy.decision import RENEWALS, Allow, Deny, FactKey, Facts, Forwarding, Known, Lost, NeedFacts, Reading, Request
+from proxy.policy.decision import RENEWALS, Allow, Deny, Facts, Forwarding, NeedFacts, Reading, Request
 from proxy.policy.functions import text
 from proxy.policy.operations import Failed
 from proxy.policy.patterns import Index, well_formed
@@ -36,11 +36,8 @@ class Decider:
 class Decision(Inquiry):
     """One decision; its parts (server-side subscriptions, answers that read a channel) share what was read."""
 
-    __slots__ = ("by",)
-
-    def __init__(self, by: Decider, request: Request, facts: Facts, read: dict[FactKey, Known | Lost], watch: Watch | None = None) -> None:
-        super().__init__(request, facts, read, by.statics, by.revision, watch)
-        self.by = by
+    __slots__ = ()
+    by: Decider
 
     def decide(self) -> Outcome:
         """The decision on the request."""

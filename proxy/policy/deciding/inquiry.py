@@ -1,6 +1,6 @@
 """One request before the policy: what was read, what is still needed, and how an expression is asked."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from proxy.policy.checking.plan import DenyPlan, RulePlan
 from proxy.policy.checking.world import Code
@@ -12,16 +12,24 @@ from proxy.policy.operations import Exhausted
 _NO_NEEDS: frozenset[FactKey] = frozenset()
 
 
+class Ground(Protocol):
+    """The policy by which it is decided."""
+
+    statics: Statics
+    revision: str
+
+
 class Inquiry(Context):
-    """The context of a decision with what its steps share; a `watch` sees every part of the expressions, evaluated exactly."""
+    """The context of a decision `by` a policy, with what its steps share.
 
-    __slots__ = ("needs", "revision", "statics", "watch")
+    A `watch` sees every part of the expressions, evaluated exactly.
+    """
 
-    def __init__(
-        self, request: Request, facts: Facts, read: dict[FactKey, Known | Lost], statics: Statics, revision: str, watch: Watch | None
-    ) -> None:
+    __slots__ = ("by", "needs", "watch")
+
+    def __init__(self, by: Ground, request: Request, facts: Facts, read: dict[FactKey, Known | Lost], watch: Watch | None = None) -> None:
         super().__init__(request, facts, read)
-        self.statics, self.revision, self.watch = statics, revision, watch
+        self.by, self.watch = by, watch
         self.needs: frozenset[FactKey] = _NO_NEEDS
 
     def deny(self, reason: str, by: DenyPlan | RulePlan | None = None, detail: str = "") -> Deny:
@@ -30,7 +38,7 @@ class Inquiry(Context):
             reason=reason,
             rule=by.id if by else None,
             at=by.at if by else None,
-            revision=self.revision,
+            revision=self.by.revision,
             facts=self.read,
             detail=detail,
         )
@@ -44,4 +52,4 @@ class Inquiry(Context):
                 raise
             except Exception:  # noqa: BLE001, S110 - whatever it was, the exact evaluation says what it means
                 pass
-        return exact(code, self, self.statics, self.watch)
+        return exact(code, self, self.by.statics, self.watch)

@@ -127,7 +127,7 @@ def grant(decision: Inquiry, rule: RulePlan) -> Allow:
     allow = Allow(
         rule=rule.id,
         at=rule.at,
-        revision=decision.revision,
+        revision=decision.by.revision,
         facts=decision.read,
         expire_ms=obligations.expire_ms,
         jitter=obligations.jitter,

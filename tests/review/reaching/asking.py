@@ -1,5 +1,6 @@
 """Asks who can do something, and decides by what a survey leaves of a policy, with the evaluator that policies are decided by."""
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from hashlib import sha256
@@ -51,7 +52,9 @@ def _statics(statics: Statics, lets: Mapping[str, Expression]) -> Statics:
 
 def decided(policy: Policy, plan: Plan, lets: Mapping[str, Expression], request: Request, facts: Facts) -> Allow | Deny | NeedFacts:
     """The decision on a request that gets to this plan."""
-    inquiry = Inquiry(request, facts, {}, _statics(policy.decider.statics, lets), policy.revision, lambda _node, _outcome: None)
+    by = copy.copy(policy.decider)
+    by.statics = _statics(by.statics, lets)
+    inquiry = Inquiry(by, request, facts, {}, lambda _node, _outcome: None)
     found = policy.decider.index.find(request.channel or "")
     inquiry.vars = found[1] if found else {}
     return settle(inquiry, plan, grant)
