@@ -62,15 +62,13 @@ class Holdings:
 
     def remove(self, grant: Grant) -> None:
         """Take away a grant that is there."""
-        level, part, depth = self._place(grant.key)
+        level, part, _ = self._place(grant.key)
         left = [each for each in _few(level[part]) if each is not grant]
         if left:
             level[part] = left[0] if len(left) == 1 else left
         else:
             del level[part]
-        while not level and depth > 1:
-            level, part, depth = self._place(grant.key[: depth - 1])
-            del level[part]
+            self._tidy(grant)
         self._count -= 1
 
     def _beside(self, found: _Node, grant: Grant) -> Grant:
@@ -86,15 +84,23 @@ class Holdings:
         level[part] = _sorted([*few, grant], depth) if few else grant
         return grant
 
-    def _place(self, key: tuple[str, ...]) -> tuple[dict[str, _Node], str, int]:
+    def _place(self, key: Key) -> tuple[dict[str, _Node], str, int]:
         """The dictionary and the part of the key, with its number, where the key leads to a few grants, or to none."""
-        level = self._users
-        for depth, part in enumerate(key[:-1], 1):
-            found = level.get(part)
-            if not isinstance(found, dict):
-                return level, part, depth
-            level = found
-        return level, key[-1], len(key)
+        user, holder, channel = key
+        of_user = self._users.get(user)
+        if not isinstance(of_user, dict):
+            return self._users, user, 1
+        of_holder = of_user.get(holder)
+        return (of_holder, channel, 3) if isinstance(of_holder, dict) else (of_user, holder, 2)
+
+    def _tidy(self, grant: Grant) -> None:
+        """Take away the dictionaries that this grant was the last in."""
+        of_user = self._users.get(grant.user)
+        if isinstance(of_user, dict):
+            if of_user.get(grant.holder) == {}:
+                del of_user[grant.holder]
+            if not of_user:
+                del self._users[grant.user]
 
 
 def _sorted(grants: list[Grant], depth: int) -> list[Grant] | dict[str, _Node]:
