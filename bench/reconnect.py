@@ -56,9 +56,9 @@ class Side:
 
 
 Storms = Mapping[str, Sequence[Storm]]
-"""By the names of the sides; of the yardstick, which is the first, there is one more."""
+"""By the names of the sides; of the yardstick, which is the first, there is one before each of the others, and one at the end."""
 
-MANY: Final = Size(clients=2000, opening=256, rounds=10)
+MANY: Final = Size(clients=2000, opening=256, rounds=20)
 ALL: Final = Size(clients=4000, opening=0, rounds=3)
 WAYS: Final = Size(clients=2000, opening=256, rounds=3)
 SLOW: Final = Size(clients=300, opening=0, rounds=1)
@@ -157,9 +157,10 @@ async def _scene(size: Size) -> AsyncIterator[tuple[Path, Mapping[str, Path], As
 
 
 async def _turns(sides: Sequence[Side], size: Size) -> Storms:
-    """Storm them in turn, the yardstick once more at the end."""
+    """Storm them in turn, the yardstick before and after each."""
+    yardstick, *others = sides
     storms: dict[str, list[Storm]] = {side.name: [] for side in sides}
-    for side in [*(each for _ in range(size.rounds) for each in sides), sides[0]]:
+    for side in [*(each for _ in range(size.rounds) for other in others for each in (yardstick, other)), yardstick]:
         storms[side.name].append(await stage.storm(side.backend, side.crew, opening=size.opening))
     return storms
 
@@ -170,8 +171,9 @@ def _told(storms: Storms, goals: Mapping[str, float], failures: Sequence[str]) -
     measures: Mapping[str, Callable[[Storm], float]] = {"seconds": lambda storm: storm.seconds, "CPU": lambda storm: storm.cpu}
     for measure, of in measures.items():
         yards = [(of(before) + of(after)) / 2 for before, after in pairwise(storms[yardstick])]
-        for name in others:
-            intervals[f"{name}, {measure}"] = interval([of(storm) / yard for storm, yard in zip(storms[name], yards, strict=True)])
+        for at, name in enumerate(others):
+            beside = zip(storms[name], yards[at :: len(others)], strict=True)
+            intervals[f"{name}, {measure}"] = interval([of(storm) / yard for storm, yard in beside])
     notes = [f"{name}: {storm.told()}" for name, found in storms.items() for storm in found[-1:]]
     return Findings(yardstick=yardstick, intervals=intervals, goals=goals, slack=SLACK, notes=notes, failures=failures)
 
