@@ -46,7 +46,7 @@ class Holdings:
     def get(self, key: Key) -> Grant | None:
         """Give the grant of a key."""
         level, part, _ = self._place(key)
-        return _among(_few(level.get(part)), key)
+        return _among(_few(level.get(part)), key[1], key[2])
 
     def of_user(self, user: str) -> tuple[Grant, ...]:
         """Give what a user has now."""
@@ -77,7 +77,7 @@ class Holdings:
         if isinstance(found, dict):
             level, part, depth = self._place(grant.key)
             few = _few(level.get(part))
-        held = _among(few, grant.key)
+        held = _among(few, grant.holder, grant.channel)
         if held is not None:
             return held
         grant.share(few[0] if few else _first(found))
@@ -127,9 +127,8 @@ def _few(found: "_Node | None") -> list[Grant]:
     return [found] if isinstance(found, Grant) else []
 
 
-def _among(few: list[Grant], key: Key) -> Grant | None:
-    """The grant of a key among some of its user."""
-    _, holder, channel = key
+def _among(few: list[Grant], holder: str, channel: str) -> Grant | None:
+    """The grant that a client or token has of a channel, among some of its user."""
     for grant in few:
         if grant.holder == holder and grant.channel == channel:
             return grant
