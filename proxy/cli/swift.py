@@ -14,7 +14,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from proxy.edge.hooks import Answer, Endpoint
+from proxy.edge.hooks import Answer, Endpoint, Head
 
 LONGEST: Final = 65_536
 """Bytes of a body that is collected here; longer ones take the ordinary way, which bounds and answers them."""
@@ -145,8 +145,7 @@ class Swift(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        head = [STATUS_LINE[answer.status]]
-        for name, value in self.server_state.default_headers + answer.headers:
-            head += (name, b": ", value, b"\r\n")
-        head += (b"\r\n", answer.body)
-        self.transport.write(b"".join(head))
+        status, head, body = answer
+        own = self.server_state.default_headers
+        lines = (Head(own).lines if own else b"") + head.lines
+        self.transport.write(b"%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], lines, len(body), body))

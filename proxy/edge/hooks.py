@@ -1,7 +1,7 @@
 """The endpoints that Centrifugo calls: plain ASGI without anything in between, because every message of a client waits for them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 from time import monotonic
@@ -26,7 +26,6 @@ PATIENCE_S: Final = 2.5
 
 _Asked = TypeVar("_Asked")
 
-_JSON: Final = (b"content-type", b"application/json")
 _REFUSALS: Final = frozenset({Refused, Disconnected, Expired})
 
 
@@ -78,22 +77,36 @@ class Door:
             raise Unauthorized("the hook secret is missing or wrong")
 
 
+class Head:
+    """Headers as ASGI has them, and as they are written."""
+
+    __slots__ = ("lines", "pairs")
+
+    def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        self.pairs = tuple(pairs)
+        self.lines = b"".join(b"%b: %b\r\n" % pair for pair in self.pairs)
+
+
+_JSON: Final = Head([(b"content-type", b"application/json")])
+
+
 class Answer(NamedTuple):
-    """What goes back: headers as ASGI has them."""
+    """What goes back; the length of the body comes after the head."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    head: Head
     body: bytes
 
     async def sent(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it, as an ASGI application."""
-        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        headers = [*self.head.pairs, (b"content-length", b"%d" % len(self.body))]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
 
 
 def json(status: int, body: bytes) -> Answer:
     """Answer JSON."""
-    return Answer(status, [_JSON, (b"content-length", b"%d" % len(body))], body)
+    return Answer(status, _JSON, body)
 
 
 class Endpoint(Generic[_Asked]):
@@ -191,8 +204,7 @@ class Endpoint(Generic[_Asked]):
         if isinstance(error, Malformed):
             outcome = "unauthorized" if isinstance(error, Unauthorized) else "malformed"
         self._meter.record(outcome, monotonic() - began)
-        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-        return Answer(status=status, headers=[*pairs, (b"content-length", b"%d" % len(body))], body=body)
+        return Answer(status, Head((name.encode(), value.encode()) for name, value in headers.items()), body)
 
 
 def _outcome(reply: Reply) -> Outcome:
