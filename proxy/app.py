@@ -86,8 +86,8 @@ class Service:
         reload: Callable[[], None],
     ) -> None:
         """`opening` are called before it serves, if not already by `prepare`; `reload` has the policies looked at soon."""
-        self.hooks = hooks
         self.targets = {path.encode(): endpoint for path, endpoint in hooks.items()}
+        """The hooks, by what stands in the first line of a request."""
         self.reload = reload
         self._paths: Mapping[str, ASGIApp] = {**calls, **hooks}
         self._rest = rest

@@ -160,7 +160,7 @@ async def test_a_bearer_connects(caller: Caller) -> None:
 
 async def test_a_bearer_is_connected_without_a_task_of_its_own(variables: dict[str, str]) -> None:
     head = [(name.encode(), value.encode()) for name, value in {"x-centrigate-hook-secret": HOOK, **bearer()}.items()]
-    answer = service(variables).hooks["/centrifugo/connect"].swift(head, json.dumps(HEAD).encode())
+    answer = service(variables).targets[b"/centrifugo/connect"].swift(head, json.dumps(HEAD).encode())
     assert answer is not None
     assert json.loads(answer.body)["result"]["user"] == "42"
 

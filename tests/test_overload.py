@@ -91,7 +91,7 @@ async def storm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     policy = load({"a.policy": POLICY}).policy
     assert policy is not None
     service = create(settings(tmp_path), policy, {})
-    flight = service.hooks["/centrifugo/connect"]._flight
+    flight = service.targets[b"/centrifugo/connect"]._flight
     flight._clock = lambda: source.now
     async with living(service) as caller:
         yield Storm(caller, flight)

@@ -73,7 +73,7 @@ def test_every_endpoint_is_in_the_table_and_nothing_else(world: World) -> None:
     rest = app._rest
     assert isinstance(rest, Starlette)
     listed = [pages.spans(first)[0] for first, *_ in pages.table(PAGE, "endpoint", "for", "guarded by")]
-    assert sorted(listed) == sorted({f"POST {path}" for path in app.hooks} | _routes(rest.routes))
+    assert sorted(listed) == sorted({f"POST {path.decode()}" for path in app.targets} | _routes(rest.routes))
 
 
 async def test_every_metric_is_in_the_table_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
