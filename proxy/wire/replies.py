@@ -151,15 +151,7 @@ class Connected:
 
     def encode(self) -> bytes:
         """Write the body."""
-        result: dict[str, object] = {"user": self.user}
-        if self.expire_at is not None:
-            result["expire_at"] = self.expire_at
-        if self.info is not None:
-            result["info"] = self.info
-        if self.data is not None:
-            result["data"] = self.data
-        if self.meta is not None:
-            result["meta"] = self.meta
+        result = present(user=self.user, expire_at=self.expire_at, info=self.info, data=self.data, meta=self.meta)
         if self.subs:
             result["subs"] = {channel: options.members() for channel, options in self.subs.items()}
         return body("result", result)
