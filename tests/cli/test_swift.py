@@ -196,7 +196,7 @@ async def test_who_does_not_read_is_waited_for_the_ordinary_way(scene: Scene) ->
     scene.serving.data_received(NOW)
     async with asyncio.timeout(PATIENCE_S):
         await scene.site.echo.entered.wait()
-    assert (scene.site.ordinary, scene.line.written) == (["/now"], b"")
+    assert (scene.site.ordinary, scene.line.written, scene.serving.flow.write_paused) == (["/now"], b"", True)
     scene.serving.resume_writing()
     assert await scene.line.heard(1) == [200]
 

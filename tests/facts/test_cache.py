@@ -175,14 +175,22 @@ async def test_the_oldest_that_was_not_used_lately_goes_first() -> None:
 
 
 async def test_what_is_used_is_passed_over_once_and_goes_when_it_is_not_used_again() -> None:
-    cache = facts(Ages(a=1, b=2, c=3, d=4), declare(max_entries=2))
+    cache = facts(Ages(**dict.fromkeys("abcdef", 1)), declare(max_entries=3))
+    await cache.load([("age", name) for name in "abc"])
+    assert cache.get(("age", "a"))
+    for name in "def":
+        await cache.load([("age", name)])
+    assert [name for name in "abcdef" if cache.get(("age", name))] == ["d", "e", "f"]
+
+
+async def test_where_all_are_used_the_one_that_came_first_goes() -> None:
+    cache = facts(Ages(**dict.fromkeys("abcd", 1)), declare(max_entries=2))
     for name in "ab":
         await cache.load([("age", name)])
         assert cache.get(("age", name))
-    await cache.load([("age", "c")])
-    assert (cache.get(("age", "a")), bool(cache.get(("age", "c")))) == (None, True)
-    await cache.load([("age", "d")])
-    assert (cache.get(("age", "b")), bool(cache.get(("age", "c"))), bool(cache.get(("age", "d")))) == (None, True, True)
+    for name, left in (("c", "bc"), ("d", "cd")):
+        await cache.load([("age", name)])
+        assert [each for each in "abcd" if cache.get(("age", each))] == list(left)
 
 
 async def test_where_all_are_used_one_goes_without_looking_at_all_of_them() -> None:
