@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
-from proxy.policy.operations import Failed, int64
+from proxy.policy.failure import Failed
+from proxy.policy.operations import int64
 from proxy.policy.types import INT_MAX, INT_MIN, describe
 
 ELEMENTS = 1000

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 
 from proxy.policy.decision import OPERATIONS, Request
-from proxy.policy.operations import Failed
+from proxy.policy.failure import Failed
 from proxy.policy.types import ANY, INT, STRING, MapOf, Type
 
 METHODS = (

@@ -7,26 +7,14 @@ that Python means the same, the exact one (`proxy.policy.deciding.evaluate`) alw
 import math
 import operator
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from proxy.policy.failure import Exhausted, Failed
+from proxy.policy.meter import GRAIN, Meter
 from proxy.policy.types import INT_MAX, INT_MIN, describe
-
-if TYPE_CHECKING:
-    from proxy.policy.meter import Meter
 
 LEVELS = 1000
 """How deep values that are compared may nest: more than JSON readers take."""
-
-GRAIN = 64
-"""Characters that are handled in one step."""
-
-
-class Failed(Exception):
-    """An expression has no value; CEL's operators may absorb it."""
-
-
-class Exhausted(Failed):
-    """The steps of the decision are spent; unlike other errors it is never absorbed, the whole expression ends with it."""
 
 
 def truth(value: object) -> bool:
@@ -118,7 +106,7 @@ def remainder(left: object, right: object) -> object:
 _NUMBERS = (int, float)
 
 
-def equal(meter: "Meter", left: object, right: object) -> bool:
+def equal(meter: Meter, left: object, right: object) -> bool:
     """`==`: numbers by value, null with anything, lists and maps member by member absorbing errors as `&&` does.
 
     The members are paid for.
@@ -141,7 +129,7 @@ def _same(left: object, right: object) -> bool:
 _SCALARS = (str, int, bool, float)
 
 
-def _every(meter: "Meter", left: object, right: object) -> bool:
+def _every(meter: Meter, left: object, right: object) -> bool:
     """Level by level, since recursion would end at the stack; a difference anywhere absorbs every error."""
     failed: Failed | None = None
     level: list[tuple[object, object]] = [(left, right)]
@@ -174,7 +162,7 @@ _OPENING = 4
 """Steps that it takes to look into two lists or maps, before any member is compared."""
 
 
-def _members(meter: "Meter", left: Any, right: Any) -> Iterable[tuple[object, object]] | None:  # noqa: ANN401 - two lists or two maps
+def _members(meter: Meter, left: Any, right: Any) -> Iterable[tuple[object, object]] | None:  # noqa: ANN401 - two lists or two maps
     """The pairs of members of two lists or two maps, paid for with their texts; None where one has what the other has not."""
     meter.spend(_OPENING)
     if len(left) != len(right):
@@ -190,12 +178,12 @@ def _members(meter: "Meter", left: Any, right: Any) -> Iterable[tuple[object, ob
     return pairs
 
 
-def unequal(meter: "Meter", left: object, right: object) -> bool:
+def unequal(meter: Meter, left: object, right: object) -> bool:
     """`!=`."""
     return not equal(meter, left, right)
 
 
-def within(meter: "Meter", item: object, collection: object) -> bool:
+def within(meter: Meter, item: object, collection: object) -> bool:
     """`in`: among the members of a list, which are paid for, absorbing errors as `||` does; or the keys of a map."""
     if type(collection) is dict:
         if type(item) is not str:
@@ -218,7 +206,7 @@ def within(meter: "Meter", item: object, collection: object) -> bool:
     return False
 
 
-def among(meter: "Meter", item: str, texts: list[str]) -> bool:
+def among(meter: Meter, item: str, texts: list[str]) -> bool:
     """`within` where the types are known."""
     meter.spend(_visits(item, texts))
     return item in texts
@@ -280,5 +268,5 @@ BINARY: dict[str, Callable[[object, object], object]] = {
 }
 """Sign to function, of the operators that cost the same whatever they are given."""
 
-METERED: dict[str, Callable[["Meter", object, object], bool]] = {"==": equal, "!=": unequal, "in": within}
+METERED: dict[str, Callable[[Meter, object, object], bool]] = {"==": equal, "!=": unequal, "in": within}
 """Sign to function, of the operators that pay for members."""

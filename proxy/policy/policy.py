@@ -11,8 +11,8 @@ from proxy.policy.deciding.evaluate import Statics
 from proxy.policy.deciding.inquiry import Inquiry
 from proxy.policy.decision import UNCHANGED, Facts, Request
 from proxy.policy.declared import GuestIdentity
+from proxy.policy.failure import Failed
 from proxy.policy.functions import to_int
-from proxy.policy.operations import Failed
 from proxy.policy.types import fitter
 
 

@@ -7,10 +7,11 @@ from typing import Any, Final, Literal
 from proxy.policy.checking.plan import Plan, Plans
 from proxy.policy.checking.world import Book, meant
 from proxy.policy.decision import OPERATIONS, REASONS, RENEWALS, UNCHANGED, Allow, Deny, Request
+from proxy.policy.failure import Failed
 from proxy.policy.findings import Objection, Position
 from proxy.policy.meter import Meter
 from proxy.policy.names import BUILTINS
-from proxy.policy.operations import Failed, equal
+from proxy.policy.operations import equal
 from proxy.policy.policy import Policy
 from proxy.policy.reading.trials import As, Because, By, Case, Expect, Fail, Given, ServiceCase, Stamps, Test
 from proxy.policy.types import describe

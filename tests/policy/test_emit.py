@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.policy import functions, meter, operations
+from proxy.policy import functions, operations, prices
 from proxy.policy.deciding import context
 from proxy.policy.deciding.decide import Decision
 from proxy.policy.deciding.emit import verify
@@ -24,11 +24,11 @@ HEAD = (
 LONG = "a" * 70
 SHORT, GRAIN = "a" * 63, "a" * 64
 NAMES: Mapping[Any, str] = {
-    **{each: f"pay {name}" for name, each in meter.PAYING.items()},
+    **{each: f"pay {name}" for name, each in prices.PAYING.items()},
     **{each: each.__name__ for each in (*operations.BINARY.values(), *operations.METERED.values(), *functions.METHODS.values())},
     **{each: each.__name__ for each in (*functions.FUNCTIONS.values(), functions.matches, operations.truth, operations.minus)},
     **{each: each.__name__ for each in (operations.member, operations.index, operations.has, operations.among, context.argument)},
-    **{each: each.__name__ for each in (sure, all, any, meter.visited)},
+    **{each: each.__name__ for each in (sure, all, any, prices.visited)},
 }
 CALLS = {
     "1": "",

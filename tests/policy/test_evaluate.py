@@ -9,8 +9,8 @@ from proxy.policy.deciding.context import Context
 from proxy.policy.deciding.decide import Decision
 from proxy.policy.deciding.evaluate import Failure, Loss, Need, Outcome, Watch
 from proxy.policy.decision import Allow, Deny, FactKey, Known, Lost, NeedFacts, Request
+from proxy.policy.failure import Failed
 from proxy.policy.meter import FAILURE, STEPS
-from proxy.policy.operations import Failed
 from proxy.policy.reading.syntax import Chain, Expression, Name
 from proxy.policy.types import Misfit
 from tests.policy.policies import Facts, policy

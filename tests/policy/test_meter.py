@@ -3,8 +3,9 @@
 import pytest
 import re2
 
-from proxy.policy.meter import PAYING, STEPS, Meter
-from proxy.policy.operations import Exhausted, Failed
+from proxy.policy.failure import Exhausted, Failed
+from proxy.policy.meter import STEPS, Meter
+from proxy.policy.prices import PAYING
 
 LONG = 30_000
 

@@ -7,9 +7,10 @@ import pytest
 
 from proxy.policy import operations
 from proxy.policy.deciding.emit import verify
+from proxy.policy.failure import Exhausted, Failed
 from proxy.policy.findings import MAX_ERRORS
 from proxy.policy.meter import Meter
-from proxy.policy.operations import LEVELS, Exhausted, Failed
+from proxy.policy.operations import LEVELS
 from proxy.review import probe
 
 

@@ -6,7 +6,7 @@ from proxy.policy.checking.world import Binding, Book, Code
 from proxy.policy.deciding.context import Context, meta
 from proxy.policy.deciding.emit import Emitter
 from proxy.policy.decision import Request
-from proxy.policy.operations import Exhausted, Failed
+from proxy.policy.failure import Exhausted, Failed
 from proxy.policy.types import Fit
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.policy.decision import FactKey, Facts, Known, Lost, Request
+from proxy.policy.failure import Failed
 from proxy.policy.meter import STEPS, Meter
-from proxy.policy.operations import Failed
 from proxy.policy.types import Fit, Misfit
 
 UNSET: Any = object()

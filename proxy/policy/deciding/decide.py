@@ -10,8 +10,8 @@ from proxy.policy.deciding.evaluate import Statics
 from proxy.policy.deciding.inquiry import Inquiry
 from proxy.policy.deciding.settle import grant, settle
 from proxy.policy.decision import RENEWALS, Allow, Deny, Facts, Forwarding, NeedFacts, Reading, Request
+from proxy.policy.failure import Failed
 from proxy.policy.functions import text
-from proxy.policy.operations import Failed
 from proxy.policy.patterns import Index, well_formed
 
 Outcome = Allow | Deny | NeedFacts

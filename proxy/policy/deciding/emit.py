@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from proxy.policy import functions, meter, operations
+from proxy.policy import functions, meter, operations, prices
 from proxy.policy.checking.flow import is_null
 from proxy.policy.checking.world import Binding, Book, Code
 from proxy.policy.deciding.context import argument
@@ -137,7 +137,7 @@ class Emitter:
     def _index(self, node: syntax.Index) -> ast.expr:
         of, at = self.emit(node.of), self.emit(node.index)
         if self.macros and not _brief(node.index):
-            return self.metered(meter.PAYING["index"], of, at)
+            return self.metered(prices.PAYING["index"], of, at)
         if isinstance(self.type(node.of), MapOf) and self.type(node.index) == STRING:
             return ast.Subscript(value=of, slice=at, ctx=ast.Load())
         return self.call(operations.index, of, at)
@@ -171,7 +171,7 @@ class Emitter:
             return _compare(one, _COMPARE[node.op](), other)
         if node.op == "+" and left == right and (left == DOUBLE or (left == STRING and not self.macros)):
             return ast.BinOp(left=one, op=ast.Add(), right=other)
-        metered = meter.PAYING.get(node.op) if self._paying(node) else operations.METERED.get(node.op)
+        metered = prices.PAYING.get(node.op) if self._paying(node) else operations.METERED.get(node.op)
         return self.metered(metered, one, other) if metered else self.call(operations.BINARY[node.op], one, other)
 
     def _paying(self, node: syntax.Binary) -> bool:
@@ -192,7 +192,7 @@ class Emitter:
             return self.metered(operations.among, item, self.emit(node.right))
         if left == STRING and isinstance(right, MapOf | Record) and (_brief(node.left) or not self.macros):
             return _compare(item, ast.In(), self.emit(node.right))
-        return self.metered(meter.PAYING["in"] if self.macros else operations.within, item, self.emit(node.right))
+        return self.metered(prices.PAYING["in"] if self.macros else operations.within, item, self.emit(node.right))
 
     def _call(self, node: syntax.Call) -> ast.expr:
         if node.name not in self.book.facts:
@@ -209,13 +209,13 @@ class Emitter:
         name = node.name.text
         matches = name == "matches"
         arguments = [self.constant(self.book.patterns[id(node.arguments[0])])] if matches else [self.emit(a) for a in node.arguments]
-        if self.macros and name in meter.PAYING:
-            return self.metered(meter.PAYING[name], of, *arguments)
+        if self.macros and name in prices.PAYING:
+            return self.metered(prices.PAYING[name], of, *arguments)
         return self.call(functions.matches if matches else functions.METHODS[name], of, *arguments)
 
     def _macro(self, node: syntax.Macro) -> ast.expr:
         target = ast.Name(id=f"v_{node.variable.text}", ctx=ast.Store())
-        over = self.metered(meter.visited, self.emit(node.of), ast.Constant(value=weight(node.body)))
+        over = self.metered(prices.visited, self.emit(node.of), ast.Constant(value=weight(node.body)))
         each = ast.comprehension(target=target, iter=over, ifs=[], is_async=0)
         self.macros += 1
         body = self.truth(node.body)
@@ -232,7 +232,7 @@ class Emitter:
 
 def _brief(node: syntax.Expression) -> bool:
     """Whether the node is a constant that is free to compare with."""
-    return isinstance(node, syntax.Literal) and (type(node.value) is not str or len(node.value) < operations.GRAIN)
+    return isinstance(node, syntax.Literal) and (type(node.value) is not str or len(node.value) < meter.GRAIN)
 
 
 def _values(node: syntax.ListOf) -> list[object]:

@@ -10,14 +10,14 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, get_args
 
-from proxy.policy import functions, meter, operations
+from proxy.policy import functions, meter, operations, prices
 from proxy.policy.checking.world import Binding, Code
 from proxy.policy.deciding.context import Context, LostFact, Missing, argument
 from proxy.policy.deciding.context import meta as fitted
 from proxy.policy.deciding.weight import constant, weight
 from proxy.policy.decision import FactKey
+from proxy.policy.failure import Exhausted, Failed
 from proxy.policy.names import BUILTINS, SOURCES, reader
-from proxy.policy.operations import Exhausted, Failed
 from proxy.policy.reading import syntax
 from proxy.policy.types import BOOL, Fit
 
@@ -177,14 +177,14 @@ class Exact:
         op = node.op
         if op == "in" and constant(node.right):
             return operations.within(meter.FREE, left, right)
-        if self.macros and op in meter.PAYING:
-            return meter.PAYING[op](self.context, left, right)
+        if self.macros and op in prices.PAYING:
+            return prices.PAYING[op](self.context, left, right)
         if op in operations.METERED:
             return operations.METERED[op](self.context, left, right)
         return operations.BINARY[op](left, right)
 
     def _paying(self, name: str) -> Callable[..., Outcome]:
-        return functools.partial(meter.PAYING[name], self.context)
+        return functools.partial(prices.PAYING[name], self.context)
 
     def _chain(self, node: syntax.Chain) -> Outcome:
         return _absorb((self.evaluate(term) for term in node.terms), ending=node.op == "||")
@@ -215,7 +215,7 @@ class Exact:
 
     def _method(self, node: syntax.Method) -> Outcome:
         name = node.name.text
-        do = self._paying(name) if self.macros and name in meter.PAYING else functions.METHODS.get(name, functions.matches)
+        do = self._paying(name) if self.macros and name in prices.PAYING else functions.METHODS.get(name, functions.matches)
         if name == "matches":
             pattern = self.statics.patterns[id(node.arguments[0])]
             return self._strict((node.of,), lambda of: do(of, pattern))
@@ -225,7 +225,7 @@ class Exact:
         over = self.evaluate(node.of)
         if over.__class__ in _ABNORMAL:
             return over
-        bodies = (self._body(node, item) for item in meter.visited(self.context, over, weight(node.body)))
+        bodies = (self._body(node, item) for item in prices.visited(self.context, over, weight(node.body)))
         if node.name.text == "exists_one":
             return _exactly_one(bodies)
         return _absorb(bodies, ending=node.name.text == "exists")

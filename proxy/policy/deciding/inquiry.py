@@ -7,7 +7,7 @@ from proxy.policy.checking.world import Code
 from proxy.policy.deciding.context import Context
 from proxy.policy.deciding.evaluate import Statics, Watch, exact
 from proxy.policy.decision import Deny, FactKey, Facts, Known, Lost, Request
-from proxy.policy.operations import Exhausted
+from proxy.policy.failure import Exhausted
 
 _NO_NEEDS: frozenset[FactKey] = frozenset()
 

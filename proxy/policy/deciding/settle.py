@@ -8,8 +8,8 @@ from proxy.policy.checking.world import Code
 from proxy.policy.deciding.context import LostFact, Missing
 from proxy.policy.deciding.inquiry import Inquiry
 from proxy.policy.decision import Allow, Deny, Limit, NeedFacts, Request
+from proxy.policy.failure import Failed
 from proxy.policy.functions import text
-from proxy.policy.operations import Failed
 from proxy.policy.schemas import Schema
 from proxy.policy.types import Misfit
 

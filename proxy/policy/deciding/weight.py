@@ -1,6 +1,6 @@
 """How many steps an expression takes each time it is evaluated, however long its values are."""
 
-from proxy.policy.operations import GRAIN
+from proxy.policy.meter import GRAIN
 from proxy.policy.reading import syntax
 from proxy.policy.reading.walk import parts
 

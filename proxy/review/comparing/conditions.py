@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from proxy.policy import operations
 from proxy.policy.checking.world import Code
+from proxy.policy.failure import Failed
 from proxy.policy.meter import FREE
-from proxy.policy.operations import Failed
 from proxy.policy.reading import syntax
 from proxy.policy.types import ANY, BOOL, DOUBLE, INT, NULL, STRING, ListOf, MapOf, Nullable, Type
 from proxy.review.comparing import spelling

@@ -12,7 +12,7 @@ from proxy.policy.checking.world import Binding, Code
 from proxy.policy.deciding.context import Context
 from proxy.policy.deciding.evaluate import Exact, Failure, Loss, Need, Statics
 from proxy.policy.decision import Facts, Request
-from proxy.policy.operations import Exhausted
+from proxy.policy.failure import Exhausted
 from proxy.policy.reading.syntax import Binary, Call, Chain, Conditional, Expression, Has, Literal, Macro, Name, Paren, Unary
 from proxy.policy.reading.walk import parts, walk
 from proxy.review.comparing.logic import Woe
