@@ -1,6 +1,7 @@
 import asyncio
 import io
 import os
+import re
 import signal
 import socket
 import sys
@@ -20,6 +21,7 @@ from proxy.demo.stage import Stage, Step, Unexpected
 from proxy.demo.supervisor import Neighbour
 from proxy.errors import SetupFault
 from proxy.stores import folder
+from tests.docs.pages import page
 from tests.live.servers import ROOT, Secrets, binary, centrifugo
 
 pytestmark = pytest.mark.live
@@ -39,9 +41,17 @@ async def played(tmp_path: Path, *steps: Step, once: bool = True) -> tuple[bool,
     return await dev.run(options, server, Console(file=shown, width=200)), shown.getvalue()
 
 
-async def test_the_scenario_is_played_once_with_secrets_that_are_made_for_it(tmp_path: Path) -> None:
+def told(text: str) -> list[str]:
+    """The steps of the scenario that a text shows, each with its lines and without its times."""
+    return [re.sub(r"\d+ ms", "N ms", each) for each in re.findall(r"^ \d\d ✓ .+(?:\n {6}.+)+", text, re.MULTILINE)]
+
+
+async def test_the_scenario_is_played_once_as_the_pages_tell_with_secrets_that_are_made_for_it(tmp_path: Path) -> None:
     went, shown = await played(tmp_path)
     assert went
+    pages = told((ROOT / "README.md").read_text() + page("demo"))
+    assert pages
+    assert set(pages) < set(told(shown))
     assert "All 29 steps went as they must." in shown
     assert "/demo#" not in shown
     assert not [line for line in (tmp_path / ".env").read_text().splitlines() if line.partition("=")[2] in shown]
