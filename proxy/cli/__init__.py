@@ -1,6 +1,9 @@
 """The command line: one module for each command."""
 
+import sys
 from collections.abc import Callable
+from io import TextIOWrapper
+from typing import cast
 
 import typer
 
@@ -55,7 +58,9 @@ GROUPS: dict[str, dict[str, Callable[..., None]]] = {
 
 
 def main() -> None:
-    """Run the command that the arguments name."""
+    """Run the command that the arguments name; what a terminal cannot show is told to it escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        cast("TextIOWrapper", stream).reconfigure(errors="backslashreplace")
     app = typer.Typer(
         name="centrigate",
         help="Decides who may connect, subscribe, publish and call on a Centrifugo server.",

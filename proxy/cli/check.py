@@ -1,20 +1,18 @@
 """`check`: says what is wrong with a policy set before it runs."""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from proxy.cli import online
-from proxy.cli.policies import SETUP
-from proxy.errors import SetupFault
+from proxy.cli.ending import ending
+from proxy.cli.policies import read
 from proxy.policy.findings import Finding
 from proxy.policy.load import load
-from proxy.policy.policy import Policy
 from proxy.policy.reading.render import as_json, as_sarif, as_text, summary
-from proxy.stores.folder import read
 
 
 class Format(enum.StrEnum):
@@ -25,6 +23,7 @@ class Format(enum.StrEnum):
     sarif = "sarif"
 
 
+@ending
 def check(
     policies: Annotated[Path, typer.Option(help="The folder with the *.policy files.")] = Path("policies"),
     form: Annotated[Format, typer.Option("--format", help="For people, programs or code hosts.")] = Format.text,
@@ -39,25 +38,14 @@ def check(
     With --online the environment and `.env` are read; exit code 2 means that they, or the folder, cannot be.
     """
     files, unread = read(policies)
-    if not policies.is_dir():
-        typer.echo(as_text(unread, {}), err=True, nl=False)
-        raise typer.Exit(SETUP)
     loaded = load(files)
     findings = [*unread, *loaded.findings]
     if reaching and loaded.policy:
-        findings += _tried(loaded.policy, files, policies)
+        findings += online.tried(loaded.policy, files, policies)
     findings.sort(key=lambda finding: finding.at)
     typer.echo(_render(form, findings, files, policies), nl=form != Format.text)
     if any(finding.severity in ("error", "security") or (strict and finding.severity == "warning") for finding in findings):
         raise typer.Exit(1)
-
-
-def _tried(policy: Policy, files: Mapping[str, bytes], folder: Path) -> Sequence[Finding]:
-    try:
-        return online.tried(policy, files, folder)
-    except SetupFault as fault:
-        typer.echo(fault, err=True)
-        raise typer.Exit(SETUP) from None
 
 
 def _render(form: Format, findings: list[Finding], files: Mapping[str, bytes], policies: Path) -> str:

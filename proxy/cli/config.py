@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import typer
 
 from proxy.cli.doctor import opened
-from proxy.cli.policies import SETUP, usable
-from proxy.errors import Malformed, SetupFault
+from proxy.cli.ending import ending
+from proxy.cli.policies import usable
+from proxy.errors import SetupFault
 from proxy.review.doctor.conversion import convert as converted
 from proxy.review.doctor.document import Tree
 from proxy.review.doctor.examine import version
@@ -24,6 +25,7 @@ SERVICE: Final = "http://127.0.0.1:8010"
 """Where Centrifugo reaches the service, unless it is told otherwise."""
 
 
+@ending
 def generate(
     policies: Annotated[Path, typer.Option(help="The folder with the *.policy files.")] = Path("policies"),
     release: Annotated[int, typer.Option("--for", min=5, max=6, help="The version of Centrifugo.")] = 6,
@@ -31,24 +33,17 @@ def generate(
     origin: Annotated[list[str] | None, typer.Option(help="Origin of your pages; may be repeated. Else the service's own.")] = None,
 ) -> None:
     """Print the configuration that the policy needs; secrets come from Centrifugo's environment. Exit code 2 without a usable policy."""
-    try:
-        policy, address = usable(policies, quiet=True), _address(service)
-    except SetupFault as fault:
-        typer.echo(fault, err=True)
-        raise typer.Exit(SETUP) from None
+    policy, address = usable(policies, quiet=True), _address(service)
     for pattern, _ in needs(policy).floating:
         typer.echo(f"the channels of {pattern} may lie in any namespace: add those that you use", err=True)
     origins = origin or [address, *([address.replace("127.0.0.1", "localhost")] if "//127.0.0.1" in address else [])]
     typer.echo(text(generated(policy, address, origins, cast("Version", release))))
 
 
+@ending
 def convert(file: Annotated[Path, typer.Argument(help="The configuration of Centrifugo 5: JSON, YAML or TOML.")]) -> None:
     """Print a configuration of version 5 as one of version 6. Exit code 1 when something was left out, 2 for what is none of version 5."""
-    try:
-        tree, troubles = fit(_fifth(file), shape(5))
-    except (Malformed, SetupFault) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(SETUP) from None
+    tree, troubles = fit(_fifth(file), shape(5))
     found = converted(tree)
     typer.echo(text(found.tree))
     for key in found.lost:

@@ -7,25 +7,22 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.policies import SETUP, usable
-from proxy.errors import SetupFault
+from proxy.cli.ending import SETUP, ending
+from proxy.cli.policies import usable
 from proxy.review import lines
 
 
+@ending
 def decide(
     requests: Annotated[str, typer.Option(help="A file with one JSON request a line, or - for standard input.")],
     policies: Annotated[Path, typer.Option(help="The folder with the *.policy files.")] = Path("policies"),
 ) -> None:
     """Decide each request and write one JSON answer a line; exit code 2 when a line was malformed."""
     malformed = False
-    try:
-        policy = usable(policies, quiet=True)
-        with nullcontext(sys.stdin) if requests == "-" else Path(requests).open(encoding="utf-8", newline="\n") as stream:
-            for line, fine in lines.decide(policy, stream):
-                malformed |= not fine
-                typer.echo(line)
-    except (SetupFault, OSError, UnicodeDecodeError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(SETUP) from None
+    policy = usable(policies, quiet=True)
+    with nullcontext(sys.stdin.buffer) if requests == "-" else Path(requests).open("rb") as stream:
+        for line, fine in lines.decide(policy, stream):
+            malformed |= not fine
+            typer.echo(line)
     if malformed:
         raise typer.Exit(SETUP)

@@ -8,10 +8,11 @@ import uvloop
 from rich.console import Console
 
 from proxy.cli import server
-from proxy.cli.policies import SETUP
+from proxy.cli.ending import ending
 from proxy.errors import SetupFault
 
 
+@ending
 def dev(
     *,
     once: Annotated[bool, typer.Option("--once", help="Play the scenario, then stop; the exit code tells how it went.")] = False,
@@ -27,10 +28,6 @@ def dev(
 
         options = Options(once=once, attach=attach, port=port, centrifugo_port=centrifugo_port)
         played = uvloop.run(run(options, server, Console()))
-    except SetupFault as fault:
-        typer.echo(fault, err=True)
-        raise typer.Exit(SETUP) from None
     except ModuleNotFoundError as missing:
-        typer.echo(f"{missing.name} is not installed: install centrigate[demo]", err=True)
-        raise typer.Exit(SETUP) from None
+        raise SetupFault(f"{missing.name} is not installed: install centrigate[demo]") from None
     raise typer.Exit(0 if played else 1)

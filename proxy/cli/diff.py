@@ -14,8 +14,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from proxy.cli.ending import ending
 from proxy.cli.options import taking
-from proxy.cli.policies import SETUP
 from proxy.errors import Malformed, SetupFault
 from proxy.policy.load import load
 from proxy.policy.reading.render import as_text, summary
@@ -70,18 +70,15 @@ class Asked:
 
 
 @taking(Asked)
+@ending
 def diff(asked: Asked) -> None:
     """Say what NEW decides otherwise than OLD: who gains, who loses, with a request for each that both decide so."""
-    try:
-        form = _format(asked)
-        old, new = _version(asked.old, asked.path), _version(asked.new, asked.path)
-        with progressing("comparing") as told:
-            found = compare(old, new, told, _beyond(old, new))
-        with progressing("replaying") as told:
-            tally = replay(asked.log, new.files, old.files, progress=told) if asked.log else None
-    except (SetupFault, Malformed, OSError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(SETUP) from None
+    form = _format(asked)
+    old, new = _version(asked.old, asked.path), _version(asked.new, asked.path)
+    with progressing("comparing") as told:
+        found = compare(old, new, told, _beyond(old, new))
+    with progressing("replaying") as told:
+        tally = replay(asked.log, new.files, old.files, progress=told) if asked.log else None
     _show(found, tally, form)
     if any(_fails(found, each) for each in asked.fail_on or ()):
         raise typer.Exit(1)

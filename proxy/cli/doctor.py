@@ -11,8 +11,9 @@ import typer
 from dotenv import dotenv_values
 
 from proxy import settings
-from proxy.cli.policies import SETUP, usable
-from proxy.errors import Malformed, SetupFault
+from proxy.cli.ending import ending
+from proxy.cli.policies import usable
+from proxy.errors import SetupFault
 from proxy.policy.policy import Policy
 from proxy.review.doctor import document
 from proxy.review.doctor.document import Document
@@ -35,6 +36,7 @@ class Format(enum.StrEnum):
 Release = Annotated[int | None, typer.Option(min=5, max=6, help="For which Centrifugo the file is; else its keys tell.")]
 
 
+@ending
 def doctor(
     centrifugo: Annotated[Path, typer.Option(help="The configuration: JSON, YAML or TOML.")] = Path("centrifugo-config.json"),
     policies: Annotated[Path, typer.Option(help="The folder with the *.policy files.")] = Path("policies"),
@@ -48,13 +50,9 @@ def doctor(
 ) -> None:
     """Compare the configuration with the policy; exit code 1 for errors and security findings, 2 for what cannot be compared."""
     chosen = cast("Version | None", centrifugo_version)
-    try:
-        file, policy, given = opened(centrifugo), usable(policies, quiet=True), _variables(env_file)
-        found = [*examine(file, policy, chosen, given)]
-        seen = _visited(file, policy, chosen, given) if live else Measured(findings=(), times_ms={})
-    except (Malformed, SetupFault) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(SETUP) from None
+    file, policy, given = opened(centrifugo), usable(policies, quiet=True), _variables(env_file)
+    found = [*examine(file, policy, chosen, given)]
+    seen = _visited(file, policy, chosen, given) if live else Measured(findings=(), times_ms={})
     findings = [*found, *seen.findings]
     typer.echo(_render(form, findings, str(centrifugo), seen.times_ms), nl=form != Format.text)
     if any(each.grave for each in findings):
@@ -62,18 +60,15 @@ def doctor(
 
 
 def opened(file: Path) -> Document:
-    """Read a configuration; raises `SetupFault` for a file that is not there, `Malformed` for one that is none."""
-    try:
-        return document.read(str(file), file.read_bytes())
-    except OSError as error:
-        raise SetupFault(f"{file} cannot be read: {error.strerror}") from None
+    """Read a configuration; raises `OSError` for a file that is not there, `Malformed` for one that is none."""
+    return document.read(str(file), file.read_bytes())
 
 
 def _variables(file: Path | None) -> Mapping[str, str] | None:
     if file is None:
         return None
     if not file.is_file():
-        raise SetupFault(f"{file} cannot be read: it is no file")
+        raise SetupFault(f"{file} cannot be used: it is no file")
     try:
         return {name: value for name, value in dotenv_values(file, interpolate=False).items() if value is not None}
     except UnicodeDecodeError:

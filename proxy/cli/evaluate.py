@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from proxy.cli.ending import ending
 from proxy.errors import Malformed
 from proxy.review import lines, probe
 
-_USAGE = 2
 
-
+@ending
 def evaluate(
     expression: Annotated[str | None, typer.Argument(help="An expression, such as 'size(name) < 5'.")] = None,
     *,
@@ -22,19 +22,14 @@ def evaluate(
 ) -> None:
     """Evaluate an expression and print its type and value, or its error and the place; exit code 1 for an error."""
     if batch:
-        for line in sys.stdin:
+        for line in sys.stdin.buffer:
             if line.strip():
                 typer.echo(_dumped(_one(line)))
         return
     if expression is None:
-        typer.echo("give an expression, or --batch and lines on standard input", err=True)
-        raise typer.Exit(_USAGE)
-    try:
-        values = {name: lines.strict(text) for name, text in _pairs(variables or ())}
-        answer = probe.evaluate(expression, dict(_pairs(types or ())), values)
-    except Malformed as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(_USAGE) from None
+        raise Malformed("give an expression, or --batch and lines on standard input")
+    values = {name: lines.strict(text) for name, text in _pairs(variables or ())}
+    answer = probe.evaluate(expression, dict(_pairs(types or ())), values)
     typer.echo(_dumped(answer.line))
     if "error" in answer.line:
         raise typer.Exit(1)
@@ -48,7 +43,7 @@ def _pairs(given: Sequence[str]) -> list[tuple[str, str]]:
     return [(name, text) for name, text in pairs]
 
 
-def _one(line: str) -> Mapping[str, object]:
+def _one(line: bytes) -> Mapping[str, object]:
     try:
         found: Any = lines.strict(line)
         text, types, values = found["expr"], found.get("types") or {}, found.get("vars") or {}

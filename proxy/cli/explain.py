@@ -9,11 +9,12 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from proxy.cli.ending import ending
 from proxy.cli.fixtures import given
 from proxy.cli.live import ask
 from proxy.cli.options import taking
-from proxy.cli.policies import SETUP, usable
-from proxy.errors import DeliveryFault, Malformed, SetupFault
+from proxy.cli.policies import usable
+from proxy.errors import DeliveryFault, Malformed
 from proxy.review import explain as telling
 from proxy.review import logged
 from proxy.review.cases import CLIENT, TIMESTAMP_MS, TRANSPORT
@@ -50,13 +51,10 @@ class Asked:
 
 
 @taking(Asked)
+@ending
 def explain(asked: Asked) -> None:
     """Explain a decision: pattern, every deny and rule with all values, facts, what decided; exit code 1 for a refusal."""
-    try:
-        told = _told(asked)
-    except (SetupFault, DeliveryFault, Malformed, OSError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(SETUP) from None
+    told = _told(asked)
     if asked.as_json:
         typer.echo(json.dumps(told, indent=2))
     else:

@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from proxy.cli.ending import ending
+from proxy.cli.policies import read
 from proxy.policy.findings import Finding, Objection
 from proxy.policy.reading.format import format_text
 from proxy.policy.reading.lex import decoded
 from proxy.policy.reading.render import as_text
-from proxy.stores.folder import read
 
 
+@ending
 def fmt(
     policies: Annotated[Path, typer.Option(help="The folder with the *.policy files.")] = Path("policies"),
     *,
@@ -21,9 +23,6 @@ def fmt(
 ) -> None:
     """Format the policies in place; exit code 1 for files that cannot be read or, with --check, would change."""
     files, findings = read(policies)
-    if not policies.is_dir():
-        typer.echo(as_text(findings, {}), err=True, nl=False)
-        raise typer.Exit(2)
     faults = [finding for finding in findings if finding.at.file.endswith(".policy")]
     changed = dict(_changed(files, faults))
     for name, text in changed.items():

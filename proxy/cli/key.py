@@ -9,7 +9,8 @@ from typing import Annotated, Final
 
 import typer
 
-from proxy.cli.policies import SETUP
+from proxy.cli.ending import ending
+from proxy.errors import Malformed
 
 BYTES: Final = 32
 """Random bytes of a key."""
@@ -17,6 +18,7 @@ BYTES: Final = 32
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 
 
+@ending
 def new(
     name: Annotated[str, typer.Argument(help="The service of the policy that it is for.")] = "service",
     *,
@@ -24,8 +26,7 @@ def new(
 ) -> None:
     """Make a random key, and the hash by which the service knows it; nothing is kept. Exit code 2 for a name that no service can have."""
     if not _NAME.fullmatch(name):
-        typer.echo(f"{name} cannot be the name of a service: small letters, digits and _ only", err=True)
-        raise typer.Exit(SETUP)
+        raise Malformed(f"{name} cannot be the name of a service: small letters, digits and _ only")
     key, variable = secrets.token_urlsafe(BYTES), f"{name.upper()}_KEY"
     hashed = f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
     if as_json:

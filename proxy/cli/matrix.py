@@ -8,13 +8,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from proxy.cli.ending import ending
 from proxy.cli.fixtures import about
-from proxy.cli.policies import SETUP, usable
-from proxy.errors import Malformed, SetupFault
+from proxy.cli.policies import usable
+from proxy.errors import Malformed
 from proxy.review.reaching import table
 from proxy.review.reaching.table import Table
 
 
+@ending
 def matrix(
     policies: Annotated[Path, typer.Option(help="The folder with the *.policy files.")] = Path("policies"),
     users: Annotated[list[str] | None, typer.Option("--user", help="A table for this user too, with the facts of fixtures.")] = None,
@@ -26,15 +28,10 @@ def matrix(
 ) -> None:
     """Say for each pattern and operation whether it is allowed, conditional or denied; schemas and obligations are passed over."""
     if markdown and as_json:
-        typer.echo("--markdown and --json exclude each other", err=True)
-        raise typer.Exit(SETUP)
-    try:
-        policy = usable(policies, quiet=True)
-        facts = about(users or (), policy, policies, fixtures)
-        found = [*table.tables(policy, users or (), channels or (), facts)]
-    except (SetupFault, Malformed) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(SETUP) from None
+        raise Malformed("--markdown and --json exclude each other")
+    policy = usable(policies, quiet=True)
+    facts = about(users or (), policy, policies, fixtures)
+    found = [*table.tables(policy, users or (), channels or (), facts)]
     if as_json:
         typer.echo(json.dumps({"revision": policy.revision, "tables": [table.as_object(each) for each in found]}, indent=2))
     elif markdown:

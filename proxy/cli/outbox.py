@@ -15,9 +15,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from proxy import settings
-from proxy.cli.policies import SETUP
+from proxy.cli.ending import ending
 from proxy.cli.token import span
-from proxy.errors import DeliveryFault, SetupFault
+from proxy.errors import Malformed, SetupFault
 from proxy.stores.outbox import Letter, Numbers, Store
 from proxy.stores.outboxes import outbox
 
@@ -26,6 +26,7 @@ Place: TypeAlias = Annotated[str | None, typer.Option("--store", help="Where the
 _Given = TypeVar("_Given")
 
 
+@ending
 def status(
     *,
     store: Place = None,
@@ -42,6 +43,7 @@ def status(
         raise typer.Exit(1)
 
 
+@ending
 def retry(
     ids: Annotated[list[int] | None, typer.Argument(metavar="[ID…]", help="The dead letters, by their ids.")] = None,
     *,
@@ -51,8 +53,7 @@ def retry(
 ) -> None:
     """Send dead letters again, behind what waits in their channels; exit code 1 if an id is that of none, 2 if nothing could be done."""
     if bool(ids) == every:
-        typer.echo("give the ids of dead letters, or --all", err=True)
-        raise typer.Exit(SETUP)
+        raise Malformed("give the ids of dead letters, or --all")
     chosen = None if every else ids
     found = _asked(store, lambda opened: opened.retry(chosen, time.time_ns() // 1_000_000))
     missing = sorted({*(chosen or ())} - {*found})
@@ -79,11 +80,7 @@ def _asked(place: str | None, ask: Callable[[Store], Awaitable[_Given]]) -> _Giv
         finally:
             await store.close()
 
-    try:
-        return asyncio.run(within(outbox(_address(place))))
-    except (SetupFault, DeliveryFault) as fault:
-        typer.echo(fault, err=True)
-        raise typer.Exit(SETUP) from None
+    return asyncio.run(within(outbox(_address(place))))
 
 
 def _set() -> settings.Secret:

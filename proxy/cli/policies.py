@@ -4,26 +4,31 @@ import hashlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import typer
 
 from proxy.errors import SetupFault
+from proxy.policy.findings import Finding
 from proxy.policy.load import load
 from proxy.policy.policy import Policy
 from proxy.policy.reading.render import as_text, summary
 from proxy.stores import folder
 
-SETUP: Final = 2
-"""Exit code of a command that cannot do its work."""
+
+def read(path: Path) -> tuple[Mapping[str, bytes], tuple[Finding, ...]]:
+    """What `proxy.stores.folder.read` gives of a folder; raises `SetupFault` where there is none."""
+    files, unread = folder.read(path)
+    if not path.is_dir():
+        raise SetupFault(as_text(unread, {}).rstrip())
+    return files, unread
 
 
 def usable(path: Path, *, quiet: bool = False) -> Policy:
     """The policy of a folder; what there is to say of it goes to standard error, with `quiet` only if it cannot be used.
 
-    Raises `SetupFault` for a policy with errors.
+    Raises `SetupFault` for a policy with errors, or none.
     """
-    files, unread = folder.read(path)
+    files, unread = read(path)
     loaded = load(files)
     findings = [*unread, *loaded.findings]
     broken = loaded.policy is None or any(finding.severity == "error" for finding in findings)

@@ -8,11 +8,12 @@ import typer
 from rich.console import Console
 
 from proxy.cli.diff import progressing
-from proxy.cli.policies import SETUP, usable
+from proxy.cli.ending import ending
+from proxy.cli.policies import read, usable
 from proxy.errors import SetupFault
-from proxy.stores import folder
 
 
+@ending
 def prove(
     *,
     policies: Annotated[Path, typer.Option(help="The folder with the *.policy files.")] = Path("policies"),
@@ -26,15 +27,10 @@ def prove(
         # The solver is large and installed only where it is asked for.
         from proxy.review.proving import prove as proving  # noqa: PLC0415
         from proxy.review.proving import reach, telling  # noqa: PLC0415
-
-        policy = usable(policies, quiet=True)
-        files, _ = folder.read(policies)
-    except (SetupFault, OSError) as fault:
-        typer.echo(fault, err=True)
-        raise typer.Exit(SETUP) from None
     except ModuleNotFoundError as missing:
-        typer.echo(f"{missing.name} is not installed: install centrigate[prove]", err=True)
-        raise typer.Exit(SETUP) from None
+        raise SetupFault(f"{missing.name} is not installed: install centrigate[prove]") from None
+    policy = usable(policies, quiet=True)
+    files, _ = read(policies)
     milliseconds = max(1, int(timeout * 1000))
     with progressing("proving") as told:
         proofs = proving.prove(policy, files, milliseconds, told)

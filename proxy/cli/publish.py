@@ -10,8 +10,8 @@ import httpx
 import typer
 
 from proxy import settings
-from proxy.cli.policies import SETUP
-from proxy.errors import DeliveryFault, Malformed, SetupFault
+from proxy.cli.ending import ending
+from proxy.errors import DeliveryFault, SetupFault
 from proxy.wire.api import ApiError, Command, Outcome, decode_outcome
 from proxy.wire.read import ambiguous, parse, refuse
 from proxy.wire.write import dump
@@ -27,6 +27,7 @@ class Delivery(enum.StrEnum):
     durable = "durable"
 
 
+@ending
 def publish(
     message: Annotated[
         tuple[str, str], typer.Argument(metavar="CHANNEL DATA", help="Where to, and what: JSON, or - to read standard input.")
@@ -41,12 +42,8 @@ def publish(
     delivery: Annotated[Delivery | None, typer.Option(help="Another delivery than that of the key's service.")] = None,
 ) -> None:
     """Publish and print the result; exit code 1 when it is refused, 2 when the service cannot be asked or would not read it."""
-    try:
-        command = _command(message, tag or (), idempotency_key)
-        outcome = _asked(f"{url.rstrip('/')}/api/publish{f'?delivery={delivery}' if delivery else ''}", secret(key), command)
-    except (SetupFault, DeliveryFault, Malformed) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(SETUP) from None
+    command = _command(message, tag or (), idempotency_key)
+    outcome = _asked(f"{url.rstrip('/')}/api/publish{f'?delivery={delivery}' if delivery else ''}", secret(key), command)
     if isinstance(outcome, ApiError):
         typer.echo(f"error {outcome.code}: {outcome.message}", err=True)
         raise typer.Exit(1)

@@ -10,13 +10,12 @@ import typer
 from rich.console import Console
 
 from proxy.cli.diff import progressing
+from proxy.cli.ending import ending
 from proxy.cli.options import taking
-from proxy.cli.policies import SETUP, usable
-from proxy.errors import SetupFault
+from proxy.cli.policies import read, usable
 from proxy.review import flips
 from proxy.review.flips import Tally
 from proxy.review.replay import replay as decide_again
-from proxy.stores import folder
 
 
 class Failing(enum.StrEnum):
@@ -43,16 +42,13 @@ class Asked:
 
 
 @taking(Asked)
+@ending
 def replay(asked: Asked) -> None:
     """Decide logged requests again, with the facts of the log, and say what flips: by rule and pattern, with examples."""
-    try:
-        usable(asked.policies, quiet=True)
-        files, _ = folder.read(asked.policies)
-        with progressing("replaying") as told:
-            tally = decide_again(None if asked.log == "-" else Path(asked.log), files, progress=told)
-    except (SetupFault, OSError) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(SETUP) from None
+    usable(asked.policies, quiet=True)
+    files, _ = read(asked.policies)
+    with progressing("replaying") as told:
+        tally = decide_again(None if asked.log == "-" else Path(asked.log), files, progress=told)
     if asked.as_json:
         typer.echo(json.dumps(flips.as_object(tally), ensure_ascii=False, indent=2))
     else:

@@ -11,9 +11,9 @@ import uvloop
 
 from proxy import settings
 from proxy.app import create
-from proxy.cli.policies import SETUP, usable
+from proxy.cli.ending import ending
+from proxy.cli.policies import usable
 from proxy.cli.server import listen, run
-from proxy.errors import SetupFault
 
 _LOG = logging.getLogger("centrigate")
 
@@ -22,6 +22,7 @@ _YOUNG = (20_000, 20, 20)
 of its time on it, and next to nothing that a hook leaves is in a cycle."""
 
 
+@ending
 def serve(
     *,
     explain: Annotated[bool, typer.Option("--explain-to-clients", help="Tell clients why they are refused (development only).")] = False,
@@ -29,11 +30,7 @@ def serve(
     """Run the service; what it needs comes from CENTRIGATE_* variables and `.env`."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    try:
-        uvloop.run(_serve(explain=explain))
-    except SetupFault as fault:
-        typer.echo(fault, err=True)
-        raise typer.Exit(SETUP) from None
+    uvloop.run(_serve(explain=explain))
 
 
 async def _serve(*, explain: bool) -> None:

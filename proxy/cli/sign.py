@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-from proxy.cli.policies import SETUP
+from proxy.cli.ending import ending
+from proxy.cli.policies import read
 from proxy.errors import SetupFault
-from proxy.stores import folder, seal
+from proxy.stores import seal
 
 
+@ending
 def sign(
     key: Annotated[Path, typer.Option(help="The private key: Ed25519, PEM, without a password.")],
     policies: Annotated[Path, typer.Option(help="The folder with the *.policy files.")] = Path("policies"),
@@ -18,20 +20,13 @@ def sign(
     edition: Annotated[int | None, typer.Option(min=1, help="Its number, higher than any before; else one more than the last.")] = None,
 ) -> None:
     """Write signature.json beside the policies; exit code 2 when that cannot be done."""
-    try:
-        number = _signed(policies, key, edition)
-    except SetupFault as fault:
-        typer.echo(fault, err=True)
-        raise typer.Exit(SETUP) from None
-    except OSError as error:
-        typer.echo(f"{error.filename}: {error.strerror}", err=True)
-        raise typer.Exit(SETUP) from None
+    number = _signed(policies, key, edition)
     typer.echo(f"{policies / seal.SIGNATURE} signs edition {number}")
 
 
 def _signed(policies: Path, key: Path, edition: int | None) -> int:
-    private = seal.private(key.read_bytes())
-    files, unread = folder.read(policies)
+    private = seal.private(key)
+    files, unread = read(policies)
     if unread:
         raise SetupFault("\n".join(str(finding) for finding in unread))
     path = policies / seal.SIGNATURE

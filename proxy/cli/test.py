@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from proxy.cli.policies import SETUP
+from proxy.cli.ending import ending
+from proxy.cli.policies import read
 from proxy.policy.load import load
 from proxy.policy.reading.render import as_text, summary
 from proxy.review import matrix, report, trials
 from proxy.review.page import page
 from proxy.review.trials import Report
-from proxy.stores import folder
 
 
+@ending
 def run(
     policies: Annotated[Path, typer.Option(help="The folder with the *.policy files.")] = Path("policies"),
     *,
@@ -26,10 +27,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run the tests of the policies; exit code 1 when a test fails, too little is tried, or policies or tests have errors."""
-    files, unread = folder.read(policies)
-    if not policies.is_dir():
-        typer.echo(as_text(unread, {}), err=True, nl=False)
-        raise typer.Exit(SETUP)
+    files, unread = read(policies)
     found = _results(files) if not unread else Report(findings=unread)
     if update and found.outdated:
         files = {**files, **_updated(policies, files, found)}
@@ -39,20 +37,12 @@ def run(
     else:
         _show(found, files, coverage=coverage or threshold is not None)
     if html and not found.findings:
-        _write(html, page(files, found.coverage))
+        html.write_text(page(files, found.coverage), encoding="utf-8")
     low = threshold is not None and found.coverage.percent < threshold
     if low and not found.findings:
         typer.echo(f"{found.coverage.percent:g} % is less than {threshold:g} %", err=True)
     if found.findings or found.failed or low:
         raise typer.Exit(1)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        typer.echo(f"{path} cannot be written: {error.strerror}", err=True)
-        raise typer.Exit(SETUP) from None
 
 
 def _results(files: Mapping[str, bytes]) -> Report:

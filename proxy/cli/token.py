@@ -5,14 +5,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import typer
 from pydantic import Field, TypeAdapter, ValidationError
 
 from proxy import settings
-from proxy.cli.policies import SETUP
-from proxy.errors import Malformed, SetupFault
+from proxy.cli.ending import ending
+from proxy.errors import Malformed
 from proxy.tokens.keys import keyring
 from proxy.tokens.mint import Pen, unasked
 from proxy.tokens.verify import LONGEST, Reading, verify
@@ -24,6 +24,7 @@ UNASKED: Final = "the policy was not asked: whoever holds this token gets what i
 _SIZES: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
+@ending
 def mint(
     *,
     user: Annotated[str, typer.Option(help="Whom the token is for; empty is the anonymous user.")],
@@ -34,19 +35,17 @@ def mint(
     as_json: Annotated[bool, typer.Option("--json", help="Print {token, expires_in}.")] = False,
 ) -> None:
     """Mint a token without asking the policy; what it opens ends with it. Exit code 2 for what cannot be used."""
-    try:
-        chosen = settings.read()
-        key = keyring(chosen)[0]
-        usual = chosen.token_ttl if channel is None else chosen.subscription_token_ttl
-        life = usual if ttl is None else _seconds(ttl)
-        claims = {**unasked(_text("user", user), int(time.time()), life), **_more(channel, {"info": info, "meta": meta})}
-    except (SetupFault, Malformed) as error:
-        _stop(error)
+    chosen = settings.read()
+    key = keyring(chosen)[0]
+    usual = chosen.token_ttl if channel is None else chosen.subscription_token_ttl
+    life = usual if ttl is None else _seconds(ttl)
+    claims = {**unasked(_text("user", user), int(time.time()), life), **_more(channel, {"info": info, "meta": meta})}
     typer.echo(UNASKED, err=True)
     token = Pen(key).write(claims)
     typer.echo(json.dumps({"token": token, "expires_in": life}) if as_json else token)
 
 
+@ending
 def check(
     token: Annotated[str, typer.Argument(help="The token, or - to read it from standard input, which keeps it out of the history.")],
     *,
@@ -54,10 +53,7 @@ def check(
 ) -> None:
     """Say what a token says, which key signed it and when it ends; exit code 1 for one that Centrifugo would not take."""
     now = time.time()
-    try:
-        keys = keyring(settings.read())
-    except SetupFault as error:
-        _stop(error)
+    keys = keyring(settings.read())
     try:
         found = verify(_given(token).strip(), keys, now)
     except Malformed as error:
@@ -69,11 +65,6 @@ def check(
 
 
 COMMANDS: dict[str, Callable[..., None]] = {"mint": mint, "verify": check}
-
-
-def _stop(error: Exception) -> NoReturn:
-    typer.echo(error, err=True)
-    raise typer.Exit(SETUP) from None
 
 
 def _given(token: str) -> str:

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from proxy.cli.ending import ending
 from proxy.cli.fixtures import about
 from proxy.cli.options import taking
-from proxy.cli.policies import SETUP, named, usable
-from proxy.errors import Malformed, SetupFault
+from proxy.cli.policies import named, usable
 from proxy.policy.policy import Policy
 from proxy.review.reaching import telling
 from proxy.review.reaching.entrances import Answer, Query, Via, answer
@@ -31,14 +31,11 @@ class Asked:
 
 
 @taking(Asked)
+@ending
 def who_can(asked: Asked) -> None:
     """Say who may do OP on CHANNEL: the rules that can allow it, with what remains of their conditions; exit code 1 for nobody."""
-    try:
-        policy = usable(asked.policies, quiet=True)
-        found = _answer(policy, asked)
-    except (SetupFault, Malformed) as error:
-        typer.echo(error, err=True)
-        raise typer.Exit(SETUP) from None
+    policy = usable(asked.policies, quiet=True)
+    found = _answer(policy, asked)
     if asked.as_json:
         typer.echo(json.dumps(telling.as_object(found), indent=2))
     else:

@@ -16,12 +16,18 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _TEXTS = ("user", "service", "channel", "method", "key", "client", "transport", "name", "version")
 
 
-def strict(text: str) -> Any:  # noqa: ANN401 - JSON
-    """JSON without duplicate keys, NaN and infinities; raises `Malformed`."""
+def strict(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
+    """JSON in UTF-8 without duplicate keys, NaN, infinities and halves of surrogate pairs; raises `Malformed`."""
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_constant)
-    except (ValueError, RecursionError) as error:
-        raise Malformed(f"no JSON: {error}" if isinstance(error, ValueError) else "no JSON: too deep") from None
+        found = json.loads(text.decode() if isinstance(text, bytes) else text, object_pairs_hook=_once, parse_constant=_constant)
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeError:
+        raise Malformed("no JSON: a text that is not Unicode") from None
+    except ValueError as error:
+        raise Malformed(f"no JSON: {error}") from None
+    except RecursionError:
+        raise Malformed("no JSON: too deep") from None
+    return found
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -149,7 +155,7 @@ def answer(found: Allow | Deny) -> dict[str, object]:
     return out
 
 
-def decide(policy: Policy, lines: Iterable[str]) -> Iterator[tuple[str, bool]]:
+def decide(policy: Policy, lines: Iterable[str | bytes]) -> Iterator[tuple[str, bool]]:
     """One answer a line, and whether the line was well formed; empty lines are passed over."""
     for line in lines:
         if line.strip():
@@ -167,7 +173,7 @@ def _facts(line: Mapping[str, Any]) -> Mapping[str, object]:
     return given or {}
 
 
-def _one(line: str, judge: Callable[[dict[str, Any]], dict[str, object]]) -> tuple[str, bool]:
+def _one(line: str | bytes, judge: Callable[[dict[str, Any]], dict[str, object]]) -> tuple[str, bool]:
     try:
         found = strict(line)
         _demand(isinstance(found, dict), "a request is a JSON object")

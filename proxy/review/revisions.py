@@ -20,14 +20,13 @@ def read(revision: str, path: str, folder: Path) -> Mapping[str, bytes]:
 
     They are those that `proxy.stores.folder.read` gives of a folder. Raises `SetupFault`.
     """
+    neither = f"{revision!a} is neither a folder nor a revision"
     if revision.startswith("-") or not revision.isprintable() or not revision or ":" in revision:
-        raise SetupFault(f"{revision!a} is neither a folder nor a revision")
+        raise SetupFault(neither)
     within = PurePosixPath(path)
     if within.is_absolute() or ".." in within.parts:
         raise SetupFault(f"in a revision the policies are a folder below this one, not {path!a}")
-    commit = _git(
-        folder, ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"), f"there is no revision {revision!a}"
-    )
+    commit = _git(folder, ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"), neither)
     tree = f"{commit.decode().strip()}:./{within}"
     listed = _git(folder, ("ls-tree", "-r", "-l", "-z", tree), f"the revision {revision!a} has no folder {path!a}")
     found = dict(_entries(listed.decode(errors="surrogateescape"), revision))

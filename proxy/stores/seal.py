@@ -103,14 +103,14 @@ def public(pem: str) -> Ed25519PublicKey:
     return key
 
 
-def private(pem: bytes) -> Ed25519PrivateKey:
-    """Read the key that policies are signed with (PEM, without a password); raises `SetupFault`."""
+def private(file: Path) -> Ed25519PrivateKey:
+    """Read the key that policies are signed with (PEM, without a password); raises `SetupFault`, and `OSError`."""
     try:
-        key = load_pem_private_key(pem, password=None)
+        key = load_pem_private_key(file.read_bytes(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise SetupFault("this is no Ed25519 private key in PEM form without a password: openssl genpkey -algorithm ed25519 makes one")
+        raise SetupFault(f"{file} is no Ed25519 private key in PEM form without a password: openssl genpkey -algorithm ed25519 makes one")
     return key
 
 

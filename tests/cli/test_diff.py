@@ -137,7 +137,7 @@ def test_revisions_are_compared_with_each_other_and_with_folders() -> None:
 @pytest.mark.parametrize(
     ("revision", "path", "words"),
     [
-        ("nothing", "policies", "there is no revision 'nothing'"),
+        ("nothing", "policies", "'nothing' is neither a folder nor a revision"),
         ("-x", "policies", "is neither a folder nor a revision"),
         ("a\nb", "policies", "is neither a folder nor a revision"),
         ("main:policies", "policies", "is neither a folder nor a revision"),

@@ -87,7 +87,7 @@ def test_the_environment_can_be_given_as_a_file(desk: Desk, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("breaking", "said"),
     [
-        (lambda desk: desk.config.unlink(), "cannot be read: No such file"),
+        (lambda desk: desk.config.unlink(), "cannot be used: No such file"),
         (lambda desk: desk.config.write_text("["), "cannot be read"),
         (lambda desk: (desk.policies / "a.policy").write_text("language 1;\nlet"), "cannot be used"),
     ],

@@ -188,7 +188,7 @@ MORE = "--request says more, not who asks for what: that is said by --user or --
             (*SUBSCRIBE, "--fixtures", "nowhere"),
             "nowhere cannot be read: No such file or directory; name a file with fixtures, such as a *.test.policy",
         ),
-        (("--log", "nowhere"), "[Errno 2] No such file or directory: 'nowhere'"),
+        (("--log", "nowhere"), "nowhere cannot be used: No such file or directory"),
         (
             (*SUBSCRIBE, "--live", "--key", "NO_KEY"),
             "NO_KEY is not set: put the key of a service into it, or name another variable with --key",

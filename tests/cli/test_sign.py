@@ -52,8 +52,8 @@ def test_a_file_that_holds_no_edition_is_not_counted_on(place: Path, text: str) 
 def test_what_cannot_be_signed_is_said(place: Path) -> None:
     (place / "other.pem").write_text("no key")
     for arguments, said in (
-        (("--key", place / "none.pem", "--policies", place / "policies"), "none.pem: No such file"),
-        (("--key", place / "other.pem", "--policies", place / "policies"), "no Ed25519 private key"),
+        (("--key", place / "none.pem", "--policies", place / "policies"), "none.pem cannot be used: No such file"),
+        (("--key", place / "other.pem", "--policies", place / "policies"), "other.pem is no Ed25519 private key"),
         (("--key", place / "key.pem", "--policies", place / "nowhere"), "this is no folder"),
     ):
         result = run(*arguments)

@@ -77,7 +77,7 @@ def test_a_page_shows_the_policy_with_its_counts(policies: Path) -> None:
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "1 passed, 0 failed")
     assert "vars.y == user: true 1, false 0, error 0 <strong>never false</strong>" in (policies / "page.html").read_text()
     result = run(policies, "--html", str(policies / "none" / "page.html"))
-    assert (result.exit_code, "cannot be written: No such file" in result.stderr) == (2, True)
+    assert (result.exit_code, "cannot be used: No such file" in result.stderr) == (2, True)
     (policies / "b.policy").write_text("language 1;\nlet a = usr;\n")
     assert run(policies, "--html", str(policies / "other.html")).exit_code == 1
     assert not (policies / "other.html").exists()

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -95,17 +96,18 @@ def test_a_state_that_cannot_be_made_stops_it(folder: Path, tmp_path: Path) -> N
 
 def test_keys_that_openssl_makes_are_read(tmp_path: Path) -> None:
     pem = subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519"], capture_output=True, check=True).stdout
+    (file := tmp_path / "key.pem").write_bytes(pem)
     shown = subprocess.run(["openssl", "pkey", "-pubout"], input=pem, capture_output=True, check=True).stdout
-    (tmp_path / SIGNATURE).write_bytes(sign(FILES, 1, private(pem)))
+    (tmp_path / SIGNATURE).write_bytes(sign(FILES, 1, private(file)))
     assert Seal(public(shown.decode()), tmp_path / "state").admit(tmp_path, FILES) == 1
 
 
 @pytest.mark.parametrize("kind", [["-algorithm", "RSA"], ["-algorithm", "ed25519", "-aes256", "-pass", "pass:x"]])
-def test_other_keys_are_refused(kind: list[str]) -> None:
+def test_other_keys_are_refused(kind: list[str], tmp_path: Path) -> None:
     pem = subprocess.run(["openssl", "genpkey", *kind], capture_output=True, check=True).stdout
-    with pytest.raises(SetupFault, match="no Ed25519 private key"):
-        private(pem)
-    with pytest.raises(SetupFault, match="no Ed25519 private key"):
-        private(b"garbage")
+    for text in (pem, b"garbage"):
+        (file := tmp_path / "key.pem").write_bytes(text)
+        with pytest.raises(SetupFault, match=rf"^{re.escape(str(file))} is no Ed25519 private key"):
+            private(file)
     with pytest.raises(SetupFault, match="no Ed25519 public key"):
         public(pem.decode())
