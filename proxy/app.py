@@ -95,11 +95,8 @@ class Service:
 
     async def prepare(self) -> None:
         """Open what may turn out not to be usable; raises `SetupFault`, which is lost if it happens while the server starts."""
-        try:
-            for open_ in self._opening:
-                await open_()
-        except StoreFault as fault:
-            raise SetupFault(f"the store of CENTRIGATE_STORE_URL cannot be opened ({fault})") from None
+        for open_ in self._opening:
+            await open_()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of any kind."""
@@ -141,12 +138,23 @@ def create(
         *ops.routes(metrics, lambda: (engine.edition.policy.revision, reload.refused), _probes(server, engine, outbox, shared)),
         *(*_tokens(settings, engine, revocation, intake), asked, *calls, *more),
     ]
-    opening = (reload.admit, orders.load, partial(succession.prepare, policy))
+    opening = (reload.admit, records.prepare, _blocks(orders, settings), partial(succession.prepare, policy))
     workers = Workers([revocation.redecision.run, revocation.endings.run, reload.run, *records.works, *replicas.works])
     closing = [*(each.close for each in (server, urgent, batcher, outbox, table, replicas, engine, workers)), revocation.drain]
     starlette = _starlette(rest, (*opening, engine.start, workers.start), closing)
     hooks = _hooks(settings, engine, revocation, metrics, records, batcher)
     return Service(hooks, gateway.paths(calls), starlette, opening, reload.ask)
+
+
+def _blocks(orders: Orders, settings: Settings) -> Act:
+    async def load() -> None:
+        try:
+            await orders.load()
+        except StoreFault as fault:
+            name = "CENTRIGATE_REDIS_URL" if settings.redis_url else "CENTRIGATE_STORE_URL"
+            raise SetupFault(f"who is blocked cannot be read ({fault}): start the store of {name}, or correct its address") from None
+
+    return load
 
 
 def _tokens(settings: Settings, engine: Engine, revocation: Revocation, intake: Intake) -> Sequence[BaseRoute]:

@@ -33,6 +33,11 @@ class Records:
         self.watch = _each(watches)
         self._policy: Policy
 
+    async def prepare(self) -> None:
+        """Open the decision log; raises `SetupFault`."""
+        if self.journal is not None:
+            await self.journal.prepare()
+
     def beside(self, engine: Engine) -> None:
         """Follow the edition that is in force."""
         self._policy = engine.edition.policy

@@ -118,7 +118,7 @@ def usable(path: Path) -> Policy:
 def _read(path: Path) -> tuple[Mapping[str, bytes], Policy]:
     files, unread = folder.read(path)
     loaded = load(files)
-    errors = [str(finding) for finding in (*unread, *loaded.findings) if finding.severity == "error"]
+    errors = [str(finding) for finding in unread or loaded.findings if finding.severity == "error"]
     if errors or loaded.policy is None:
         raise SetupFault(f"the policy in {path} cannot be used: {_listed(errors)}")
     return files, loaded.policy

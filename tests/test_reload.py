@@ -331,6 +331,19 @@ async def test_decisions_are_logged_so_that_they_can_be_decided_again(path: Path
     assert lines[0]["request"]["facts"] == {'member("7","42")': {"role": "editor"}}
 
 
+@pytest.mark.parametrize("name", ["none/decisions.ndjson", "policies"])
+async def test_a_decision_log_that_cannot_be_opened_stops_the_start(path: Path, name: str) -> None:
+    with pytest.raises(
+        SetupFault, match=rf"^{path / name}, where CENTRIGATE_DECISION_LOG leads, cannot be used: (No such file|Is a directory)"
+    ):
+        await service(path, decision_log=str(path / name)).prepare()
+
+
+def test_a_folder_that_is_not_there_is_told_once(path: Path) -> None:
+    with pytest.raises(SetupFault, match=r"none:1:1: error unreadable: this is no folder \(give the folder with the \*\.policy files\)$"):
+        service(path, shadow_policies=path / "none")
+
+
 async def test_a_shadow_policy_is_compared_and_follows_its_own_folder(path: Path) -> None:
     other = path / "shadow"
     other.mkdir()

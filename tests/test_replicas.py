@@ -14,13 +14,14 @@ import pytest
 
 from proxy import replicas as module
 from proxy.app import epoch_ms
+from proxy.errors import SetupFault
 from proxy.grants import mirror
 from proxy.stores.redis import Shared
 from tests.delivery.outbox_world import Program
 from tests.live.redis import Redis, redis
 from tests.live.servers import ROOT
 from tests.test_app import API, HEAD, HOOK, TOKEN
-from tests.test_reload import POLICY, World, leave, path, variables, world
+from tests.test_reload import POLICY, World, leave, path, service, variables, world
 
 __all__ = ["path"]
 
@@ -144,6 +145,12 @@ async def test_while_redis_is_away_nothing_is_allowed_that_has_to_be_counted_and
         leave(path, "42")
         assert (await one.sent(1))[0]  # after the gap everything is asked again
     assert "news of other replicas cannot be heard" in caplog.text
+
+
+async def test_without_redis_it_does_not_start_since_nobody_knows_who_is_blocked(path: Path, server: Redis) -> None:
+    server.kill()
+    with pytest.raises(SetupFault, match=r"^who is blocked cannot be read \(Redis: \w+\): start the store of CENTRIGATE_REDIS_URL"):
+        await service(path, redis_url=server.url).prepare()
 
 
 async def test_blocks_are_read_again_until_they_can_be(

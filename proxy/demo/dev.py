@@ -23,11 +23,8 @@ from proxy.demo.provide import PINNED, provide
 from proxy.demo.scenario import STEPS
 from proxy.demo.stage import Places, Step
 from proxy.demo.supervisor import Neighbour, Supervisor, endpoints, environment
-from proxy.errors import SetupFault
-from proxy.policy.load import load
-from proxy.policy.policy import Policy
+from proxy.reload import usable
 from proxy.settings import Settings
-from proxy.stores import folder
 
 CONFIG: Final = Path("centrifugo-config.json")
 """Centrifugo's configuration, relative to the working directory."""
@@ -143,7 +140,7 @@ class Show:
         chosen = ground.settings.model_copy(
             update={"centrifugo_url": self._centrifugo.url, "centrifugo_grpc": None, "origins": ground.origins}
         )
-        return create(chosen, _policy(chosen.policies), ground.variables, page.routes(), notes)
+        return create(chosen, usable(chosen.policies), ground.variables, page.routes(), notes)
 
     async def _play(self, notes: Notes, started: asyncio.Event) -> bool:
         await started.wait()
@@ -196,11 +193,3 @@ def _told(ground: Ground) -> Mapping[str, str]:
         token_key=chosen.token_key.get_secret_value(),
     )
     return {**shared, **endpoints(ground.service), "CENTRIFUGO_CLIENT_ALLOWED_ORIGINS": " ".join(ground.origins)}
-
-
-def _policy(path: Path) -> Policy:
-    files, unread = folder.read(path)
-    loaded = load(files)
-    if loaded.policy is None or unread:
-        raise SetupFault("\n".join(str(finding) for finding in (*unread, *loaded.findings)))
-    return loaded.policy

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from proxy.errors import SetupFault
 from proxy.policy.decision import Allow, Deny, Known, Lost, Request
 from proxy.policy.declared import HttpIdentity, Identity, JwtIdentity, Logging
 from proxy.review.lines import answer, fact_text
@@ -84,6 +85,13 @@ class Journal:
             self.dropped += 1
             return
         self._waiting.append((request, decision, self._clock()))
+
+    async def prepare(self) -> None:
+        """Open the target; raises `SetupFault`."""
+        try:
+            await asyncio.to_thread(self._target.append, ())
+        except OSError as error:
+            raise SetupFault(f"{error.filename}, where CENTRIGATE_DECISION_LOG leads, cannot be used: {error.strerror}") from None
 
     async def run(self) -> None:
         """Write what waits, until cancelled; then once more."""

@@ -99,7 +99,7 @@ def public(pem: str) -> Ed25519PublicKey:
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PublicKey):
-        raise SetupFault("the key for signed policies is no Ed25519 public key in PEM form: openssl pkey -in key.pem -pubout prints it")
+        raise SetupFault("CENTRIGATE_POLICY_KEY is no Ed25519 public key in PEM form: openssl pkey -in key.pem -pubout prints it")
     return key
 
 

@@ -83,5 +83,5 @@ async def test_a_store_that_cannot_be_opened_stops_the_start_with_a_sentence(tmp
         raise StoreFault("the store of blocked users: OperationalError")
 
     monkeypatch.setattr(BlockTable, "blocks", unreadable)
-    with pytest.raises(SetupFault, match=r"CENTRIGATE_STORE_URL cannot be opened \(the store of blocked users: OperationalError\)"):
+    with pytest.raises(SetupFault, match=r"\(the store of blocked users: OperationalError\): start the store of CENTRIGATE_STORE_URL"):
         await service(tmp_path / "outbox.db").prepare()
