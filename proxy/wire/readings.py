@@ -23,7 +23,7 @@ def doubts(raw: bytes, member: str, count: int) -> Sequence[bool]:
     `raw` are bytes that were decoded here before, into just that. All entries have two if the object around them names a member twice:
     nobody knows then which list was meant.
     """
-    if not ambiguous(raw):
+    if not count or not ambiguous(raw):
         return (False,) * count
     around = json.loads(raw, object_pairs_hook=_once, parse_int=_fits)
     return (True,) * count if around is _DOUBT else [_doubtful(entry) for entry in around[member]]

@@ -1,6 +1,10 @@
 """The server API: commands are rebuilt from checked fields, replies are read strictly."""
 
+import json
 from base64 import b64encode
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 import orjson
 import pytest
@@ -148,6 +152,11 @@ def test_a_batch_may_be_empty() -> None:
 def test_a_batch_of_another_shape_is_refused(body: bytes) -> None:
     with pytest.raises(Malformed):
         decode_batch(body)
+
+
+@pytest.mark.parametrize("rest", ['"commands":null,"n":99999999999999999999', '"n":99999999999999999999', '"n":1,"n":2'])
+def test_a_batch_of_nothing_may_have_two_readings(rest: str) -> None:
+    assert decode_batch(f"{{{rest}}}".encode()).commands == ()
 
 
 def test_a_batch_has_a_bound() -> None:
@@ -332,3 +341,17 @@ def test_an_error_beside_a_result_is_an_error() -> None:
 def test_nonsense_replies_are_a_fault(body: bytes) -> None:
     with pytest.raises(DeliveryFault):
         decode_outcomes(body, ["publish"])
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(10**20) | st.text(max_size=5) | st.just("publish"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["commands", "parallel", "id", *FULL]), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("read", [decode_batch, decode_lines, partial(decode_command, "publish")], ids=["batch", "lines", "command"])
+@given(value=_VALUES)
+def test_whatever_is_sent_is_read_or_refused(read: Callable[[bytes], object], value: object) -> None:
+    with suppress(Malformed):
+        assert read(json.dumps(value).encode()) is not None
