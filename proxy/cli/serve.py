@@ -29,7 +29,8 @@ def serve(
 ) -> None:
     """Run the service; what it needs comes from CENTRIGATE_* variables and `.env`."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    for other in ("uvicorn.error", "watchfiles"):
+        logging.getLogger(other).setLevel(logging.WARNING)
     uvloop.run(_serve(explain=explain))
 
 
