@@ -51,10 +51,12 @@ def test_a_file_that_holds_no_edition_is_not_counted_on(place: Path, text: str) 
 
 def test_what_cannot_be_signed_is_said(place: Path) -> None:
     (place / "other.pem").write_text("no key")
+    (place / "odd" / "folder.policy").mkdir(parents=True)
     for arguments, said in (
         (("--key", place / "none.pem", "--policies", place / "policies"), "none.pem cannot be used: No such file"),
         (("--key", place / "other.pem", "--policies", place / "policies"), "other.pem is no Ed25519 private key"),
         (("--key", place / "key.pem", "--policies", place / "nowhere"), "this is no folder"),
+        (("--key", place / "key.pem", "--policies", place / "odd"), "this is no file"),
     ):
         result = run(*arguments)
         assert (result.exit_code, said in result.stderr) == (2, True), result.stderr
