@@ -543,8 +543,10 @@ class TestDelivering:
     async def test_one_of_two_delivers_and_the_other_takes_over(self, scene: Scene) -> None:
         first = scene.outbox()
         await first.start()
+        await first.accept([publish("a", n) for n in range(5)])
+        await waiting(first, 0)
         async with scene.running() as second:
-            await second.accept([publish("a", n) for n in range(10)])
+            await second.accept([publish("a", n) for n in range(5, 10)])
             await waiting(first, 0)
             assert (first.attempts, second.attempts) == (10, 0)
             await first.close()
